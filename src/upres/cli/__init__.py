@@ -1,0 +1,1 @@
+"""The ``upres`` command: one file a subcommand; each parses, calls and prints."""

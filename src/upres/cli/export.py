@@ -1,0 +1,43 @@
+"""``upres export``: from a checkpoint to a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from upres.cli.errors import shown_to_people
+
+__all__ = ["command"]
+
+
+@shown_to_people
+def command(
+    checkpoint: Annotated[Path, typer.Argument(help="A .safetensors file of a training run.")],
+    model: Annotated[Path, typer.Argument(help="The .onnx file to write; its name becomes the model's.")],
+    data: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = "",
+    recipe: Annotated[str, typer.Option(help="What it was trained with, for the card.")] = "",
+    licence: Annotated[str, typer.Option(help="Of the weights, for the card.")] = "",
+    measure: Annotated[
+        list[Path] | None, typer.Option("--measure", help="Data sets whose PSNR the card shall state (repeatable).")
+    ] = None,
+) -> None:
+    """Write a checkpoint as a model that `upres --model` and `upres evaluate` take."""
+    from upres.errors import MissingExtra
+
+    try:
+        from upres.compression.export import export
+    except ImportError as error:
+        raise MissingExtra(f"The workbench ({error.name})", "lab") from None
+    from upres.evaluation.quality import evaluate
+    from upres.runtime import Upscaler
+
+    def write(quality: dict[str, float]) -> int:
+        return export(checkpoint, model, data=data, recipe=recipe, licence=licence, quality=quality).scale
+
+    scale = write({})
+    if measure:
+        upscaler = Upscaler(model, scale=scale)
+        write({folder.name: round(evaluate(upscaler, folder, scale).mean, 3) for folder in measure})
+    typer.echo(str(model))

@@ -1,0 +1,44 @@
+"""``upres train``: run a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from upres.cli.errors import shown_to_people
+
+__all__ = ["command"]
+
+
+@shown_to_people
+def command(
+    recipe: Annotated[str, typer.Argument(help="A .toml file, or the name of one that ships, for example fast_x3.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; an unfinished run in it goes on.")],
+    data: Annotated[str | None, typer.Option(help="Folder of HR photographs; short for --set data.train=.")] = None,
+    validation: Annotated[str | None, typer.Option(help="Likewise for data.validation.")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: stage.0.steps=1000.")
+    ] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="At most this many.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Train a network. Killed at any moment, the same command goes on where it stopped."""
+    from upres.errors import MissingExtra
+
+    try:
+        import torch
+
+        from upres.training.recipe import load_recipe
+        from upres.training.trainer import train
+    except ImportError as error:
+        raise MissingExtra(f"The workbench ({error.name})", "lab") from None
+    if threads:
+        torch.set_num_threads(threads)
+    changes = list(change or [])
+    changes += [f'data.train="{data}"'] if data else []
+    changes += [f'data.validation="{validation}"'] if validation else []
+    checkpoint = train(load_recipe(recipe, changes), out, accelerator=accelerator, quiet=quiet)
+    typer.echo(str(checkpoint))

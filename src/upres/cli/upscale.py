@@ -1,0 +1,129 @@
+"""``upres upscale``: pictures in, larger pictures out."""
+
+from __future__ import annotations
+
+import math
+import re
+import signal
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["command"]
+
+Format = StrEnum("Format", ["png", "jpeg", "webp", "avif", "tiff", "bmp", "gif"])
+Engine = StrEnum("Engine", ["openvino", "onnxruntime"])
+Precision = StrEnum("Precision", ["f32", "bf16"])
+
+OUTPUT = "Output"
+QUALITY = "How"
+
+
+def command(
+    inputs: Annotated[list[str], typer.Argument(metavar="PICTURE...", help="Files, folders or patterns like '*.jpg'.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A folder for the results; for one picture also a file.")
+    ] = None,
+    scale: Annotated[float | None, typer.Option("--scale", "-s", help="How much larger. [default: 4]")] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="WxH", help="The results' size instead of a scale; 1920x or x1080 keep the proportions."),
+    ] = None,
+    model: Annotated[str, typer.Option("--model", "-m", help="See `upres models`; or the path of an .onnx.")] = "fast",
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Also folders in folders.")] = False,
+    format: Annotated[
+        Format | None, typer.Option("--format", "-f", help="Of the results. [default: PNG; TIFF for TIFF]")
+    ] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option(
+            "--quality", "-q", min=1, max=100, help="For JPEG, WebP and AVIF; 100 is lossless in the last two. [default: 92, 92, 85]"
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist; they are skipped otherwise.")] = False,
+    strip: Annotated[bool, typer.Option("--strip", help="Leave out EXIF, colour profile and resolution.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Pictures in work at the same time.")] = 2,
+    engine: Annotated[Engine, typer.Option(help="What computes; onnxruntime is an extra.")] = Engine.openvino,
+    precision: Annotated[Precision, typer.Option(help="Of the arithmetic.")] = Precision.f32,
+    max_megapixels: Annotated[float, typer.Option(help="Refuse larger inputs.")] = 500,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error arose.")] = False,
+) -> None:
+    """Make pictures larger.
+
+    A result is called NAME_xSCALE.png (NAME_WxH.png with --size) and lies beside its
+    picture, or in the --output folder; a TIFF stays a TIFF. Results that exist are skipped.
+
+    Exit status: 0 all done, 1 some failed, 2 wrong usage.
+    """
+    from upres.errors import UpresError
+    from upres.jobs import collect
+    from upres.runtime import Upscaler
+    from upres.runtime.upscaler import MAX_SCALE
+
+    if size is not None and scale is not None:
+        raise typer.BadParameter("give --scale or --size, not both")
+    if scale is None:
+        scale = 4.0
+    if not 0 < scale <= MAX_SCALE:
+        raise typer.BadParameter(f"--scale must be above 0 and at most {MAX_SCALE}")
+    fit = _size(size) if size is not None else None
+    mark = f"_{size.lower()}" if size else f"_x{scale:g}"
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        work = collect(inputs, mark=mark, output=output, format=format and format.value, recursive=recursive)
+        upscaler = Upscaler(model, scale=1 if fit else scale, engine=engine.value, precision=precision.value)
+    except UpresError as error:
+        if debug:
+            raise
+        typer.echo(f"upres: {error}", err=True)
+        raise typer.Exit(2) from None
+
+    from upres.cli.progress import report
+    from upres.jobs import run
+
+    results = run(
+        work,
+        upscaler,
+        size=fit,
+        format=format and format.value,
+        quality=quality,
+        overwrite=overwrite,
+        strip=strip,
+        max_megapixels=max_megapixels,
+        workers=min(jobs, len(work)),
+        progress=(progress := report(work, quiet)).advance,
+    )
+    try:
+        with progress:
+            failed = [progress.result(result) for result in results].count(False)
+    except KeyboardInterrupt:
+        typer.echo("upres: stopped; what was not finished is not there", err=True)
+        sys.exit(130)
+    progress.errors(debug)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _size(text: str) -> Callable[[int, int], tuple[int, int]]:
+    """What makes (height, width) of a result from those of a picture."""
+    match = re.fullmatch(r"(\d*)x(\d*)", text.lower())
+    if not match or text.lower() == "x":
+        raise typer.BadParameter(f"--size {text}: write WIDTHxHEIGHT, or 1920x or x1080 to keep the proportions")
+    width, height = (int(side) if side else None for side in match.groups())
+    if 0 in (width, height):
+        raise typer.BadParameter(f"--size {text}: a side must be at least 1")
+
+    def fit(old_height: int, old_width: int) -> tuple[int, int]:
+        if width is not None and height is not None:
+            return height, width
+        if width is not None:
+            return max(1, math.floor(old_height * width / old_width + 0.5)), width
+        assert height is not None
+        return height, max(1, math.floor(old_width * height / old_height + 0.5))
+
+    return fit

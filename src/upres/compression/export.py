@@ -1,0 +1,113 @@
+"""Checkpoint in, model out: the network as ONNX with its card."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from torch import nn
+
+from upres.networks import Network
+from upres.networks.checkpoint import load_checkpoint
+from upres.runtime.card import Card
+from upres.runtime.model import CARD_KEY
+
+__all__ = ["count_multiply_adds", "export"]
+
+
+def export(
+    checkpoint: Path,
+    path: Path,
+    *,
+    data: str = "",
+    recipe: str = "",
+    licence: str = "",
+    quality: dict[str, float] | None = None,
+) -> Card:
+    """Write a checkpoint's network as a model file; its name is the file's.
+
+    Args:
+        checkpoint: a ``.safetensors`` of upres.
+        path: the ``.onnx`` to write, atomically.
+        data: what it was trained on, for the card.
+        recipe: what it was trained with, for the card.
+        licence: of the weights, for the card.
+        quality: data set to PSNR in dB, for the card.
+
+    Raises:
+        ValueError: if the checkpoint cannot be read.
+    """
+    spec, network = load_checkpoint(checkpoint)
+    card = Card(
+        name=path.stem,
+        scale=network.scale,
+        halo=network.halo,
+        alignment=network.alignment,
+        network=spec.name,
+        arguments=spec.arguments,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        multiply_adds=round(count_multiply_adds(network)),
+        data=data,
+        recipe=recipe,
+        licence=licence,
+        quality=quality or {},
+    )
+    model = onnx.load_from_string(_to_onnx(network))
+    model.metadata_props.add(key=CARD_KEY, value=card.to_json())
+    onnx.checker.check_model(model)
+    part = path.with_suffix(".part")
+    part.write_bytes(model.SerializeToString())
+    os.replace(part, path)
+    return card
+
+
+def count_multiply_adds(network: Network) -> float:
+    """Multiply-adds of all convolutions per LR pixel, by a run on a large input."""
+    total = 0.0
+    side = 64
+
+    def count(module: nn.Module, _: object, output: torch.Tensor) -> None:
+        nonlocal total
+        assert isinstance(module, nn.Conv2d)
+        total += output[0].numel() * module.weight[0].numel() / side**2
+
+    hooks = [module.register_forward_hook(count) for module in network.modules() if isinstance(module, nn.Conv2d)]
+    with torch.inference_mode():
+        network(torch.zeros(1, 3, side, side))
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+class _Aligned(nn.Module):
+    """Only the network proper: the runtime pads and crops."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        return self.network.upscale(lr)
+
+
+def _to_onnx(network: Network) -> bytes:
+    buffer = io.BytesIO()
+    side = 16 * network.alignment
+    with warnings.catch_warnings():
+        # The tracing exporter writes the plain operators that engines know best, without another dependency.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            _Aligned(network).eval(),
+            (torch.zeros(1, 3, side, side),),
+            buffer,
+            input_names=["lr"],
+            output_names=["sr"],
+            dynamic_axes={"lr": {2: "height", 3: "width"}, "sr": {2: "rows", 3: "columns"}},
+            opset_version=18,
+            dynamo=False,
+        )
+    return buffer.getvalue()

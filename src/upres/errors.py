@@ -1,0 +1,35 @@
+"""What can go wrong, in sentences for the person who reads them.
+
+    UpresError
+    ├── ImageError       a picture that cannot be read or written
+    ├── ModelError       a model, checkpoint or engine that cannot be used
+    ├── RecipeError      a recipe that does not say what it must
+    └── MissingExtra     a part of upres that is not installed
+"""
+
+from __future__ import annotations
+
+__all__ = ["ImageError", "MissingExtra", "ModelError", "RecipeError", "UpresError"]
+
+
+class UpresError(Exception):
+    """Base of all errors that a user can cause and mend; its text says how."""
+
+
+class ImageError(UpresError):
+    """A picture cannot be read or written."""
+
+
+class ModelError(UpresError):
+    """A model, checkpoint or engine cannot be used."""
+
+
+class RecipeError(UpresError):
+    """A training recipe is not valid."""
+
+
+class MissingExtra(UpresError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f'{what} is not installed: pip install "upres[{extra}]"')

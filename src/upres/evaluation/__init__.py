@@ -1,0 +1,1 @@
+"""Running models over data sets, and what came of it."""

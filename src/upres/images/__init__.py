@@ -1,0 +1,18 @@
+"""Pixels in, pixels out: reading, writing, metadata and resizing."""
+
+from upres.images.picture import Metadata, Picture
+from upres.images.read import MAX_MEGAPIXELS, read
+from upres.images.resize import resize, resize_bands
+from upres.images.write import FORMATS, write, write_bands
+
+__all__ = [
+    "FORMATS",
+    "MAX_MEGAPIXELS",
+    "Metadata",
+    "Picture",
+    "read",
+    "resize",
+    "resize_bands",
+    "write",
+    "write_bands",
+]

@@ -1,0 +1,188 @@
+"""Reading pictures without losing anything of them.
+
+libvips decodes: of the well-kept libraries it is the one that holds 16-bit RGB in PNG,
+TIFF and AVIF, applies CMYK profiles, and says when a file is cut short. Pillow reads
+BMP, which libvips does not, and EXIF.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upres.errors import ImageError
+from upres.images.picture import Metadata, Picture
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["MAX_MEGAPIXELS", "read"]
+
+MAX_MEGAPIXELS = 500.0
+
+ORIENTATION, EXIF_IFD, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x112, 0x8769, 0x11A, 0x11B, 0x128
+
+# libvips' names for its loaders, and the formats that upres reads with them.
+LOADERS = {"Png": "png", "Jpeg": "jpeg", "Webp": "webp", "Heif": "avif", "Tiff": "tiff", "Nsgif": "gif"}
+
+
+def read(path: Path | str, *, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
+    """Decode a PNG, JPEG, WebP, AVIF, TIFF, BMP or GIF file, whatever its name ends in.
+
+    The EXIF orientation is applied and reset. Palettes are expanded, CMYK and Lab become
+    sRGB (CMYK through its profile), 16 bits stay 16 bits. Of several pages or frames the
+    first is read, with a notice.
+
+    Raises:
+        ImageError: if the file is missing, no picture, cut short, damaged, of a sample type
+            that upres does not hold, or larger than ``max_megapixels``.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+        if not start:
+            raise ImageError(f"{path}: the file is empty")
+        if start[:2] == b"BM":
+            return _read_bmp(path, max_megapixels)
+        return _read_with_vips(path, max_megapixels)
+    except FileNotFoundError:
+        raise ImageError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _read_with_vips(path: Path, max_megapixels: float) -> Picture:
+    import pyvips
+
+    try:
+        source = pyvips.Source.new_from_file(str(path))
+        loader = pyvips.vips_lib.vips_foreign_find_load_source(source.pointer)
+        name = pyvips.ffi.string(loader).decode() if loader else ""
+        kind = next((kind for part, kind in LOADERS.items() if f"Load{part}" in name), None)
+        if kind is None:
+            raise ImageError(f"{path}: not a picture in a format that upres reads (PNG, JPEG, WebP, AVIF, TIFF, BMP, GIF)")
+        options = {"unlimited": True} if kind in ("png", "jpeg", "avif", "tiff") else {}
+        image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error", **options)
+        _check_size(path, image.width, image.height, max_megapixels)
+        icc = image.get("icc-profile-data") if image.get_typeof("icc-profile-data") else None
+        exif = _exif_of(path, image, kind)
+        dpi = _dpi(image, kind)
+        notices = _page_notice(image, kind)
+        image = image.autorot()
+        image, icc = _to_rgb_or_grey(path, image, icc)
+        pixels = _pixels(path, image)
+    except pyvips.Error as error:
+        lines = str(error).strip().splitlines()
+        raise ImageError(f"{path}: the file is damaged or cut short ({lines[-1] if lines else 'no details'})") from None
+    return Picture(pixels, Metadata(icc, exif, dpi), kind, notices)
+
+
+def _check_size(path: Path, width: int, height: int, max_megapixels: float) -> None:
+    if width * height > max_megapixels * 1e6:
+        raise ImageError(
+            f"{path}: {width}x{height} is {width * height / 1e6:.0f} megapixels, more than the limit of "
+            f"{max_megapixels:g}; if you trust the file, raise it with --max-megapixels"
+        )
+
+
+def _to_rgb_or_grey(path: Path, image: Any, icc: bytes | None) -> tuple[Any, bytes | None]:
+    """Convert CMYK, Lab and the like to sRGB; leave RGB and grey as they are."""
+    wide = image.format in ("ushort", "short")
+    if image.interpretation == "cmyk":
+        alpha = image[4:] if image.bands > 4 else None
+        image = image[:4] if alpha is not None else image
+        image = image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=16 if wide else 8)
+        profile = image.get("icc-profile-data")
+        return (image.bandjoin(alpha) if alpha is not None else image), profile
+    if image.interpretation in ("lab", "labs", "labq", "xyz", "lch"):
+        return image.colourspace("rgb16" if wide else "srgb"), None
+    return image, icc
+
+
+def _pixels(path: Path, image: Any) -> NDArray[Any]:
+    if image.format not in ("uchar", "ushort"):
+        raise ImageError(f"{path}: holds {image.format} samples; upres holds 8 and 16 bits: convert it first")
+    if image.bands > 4:
+        raise ImageError(f"{path}: has {image.bands} channels; upres holds grey, RGB and alpha")
+    pixels: NDArray[Any] = image.numpy()
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _page_notice(image: Any, kind: str) -> tuple[str, ...]:
+    pages = image.get("n-pages") if image.get_typeof("n-pages") else 1
+    if pages <= 1:
+        return ()
+    what = "page" if kind == "tiff" else "frame"
+    return (f"has {pages} {what}s; only the first is upscaled",)
+
+
+def _dpi(image: Any, kind: str) -> tuple[float, float] | None:
+    # libvips counts pixels per millimetre and says 1.0 where a file says nothing.
+    if kind not in ("png", "jpeg", "tiff") or (image.xres, image.yres) == (1.0, 1.0):
+        return None
+    return (round(image.xres * 25.4, 2), round(image.yres * 25.4, 2))
+
+
+def _exif_of(path: Path, image: Any, kind: str) -> bytes | None:
+    from PIL import Image, UnidentifiedImageError
+
+    exif = Image.Exif()
+    try:
+        if kind == "tiff":
+            with Image.open(path) as tiff:
+                exif = _exif_of_tiff(tiff)
+        elif image.get_typeof("exif-data"):
+            exif.load(bytes(image.get("exif-data")))
+        if ORIENTATION in exif:
+            exif[ORIENTATION] = 1
+        return exif.tobytes().removeprefix(b"Exif\0\0") if len(exif) else None
+    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, TypeError,
+            KeyError, EOFError, OSError, struct.error):
+        return None  # damaged EXIF is no reason to refuse the picture
+
+
+def _exif_of_tiff(tiff: Image.Image) -> Image.Exif:
+    """The tags of a TIFF that describe the photograph, without those that describe its layout."""
+    from PIL import Image
+
+    described = {0x10E, 0x10F, 0x110, ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT,
+                 0x131, 0x132, 0x13B, 0x8298}
+    source, exif = tiff.getexif(), Image.Exif()
+    for tag in described & set(source):
+        exif[tag] = source[tag]
+    for ifd in (EXIF_IFD, 0x8825):
+        if ifd in source:
+            exif.get_ifd(ifd).update(source.get_ifd(ifd))
+    return exif
+
+
+def _read_bmp(path: Path, max_megapixels: float) -> Picture:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with io.BytesIO(path.read_bytes()) as file, _quietly_opened(file) as image:
+            _check_size(path, image.width, image.height, max_megapixels)
+            dpi = image.info.get("dpi")
+            if image.mode not in ("L", "RGB", "RGBA"):
+                image = image.convert("L" if image.mode == "1" else "RGB")
+            pixels = np.array(image)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, struct.error) as error:
+        raise ImageError(f"{path}: the file is damaged or cut short ({error})") from None
+    return Picture(pixels if pixels.ndim == 3 else pixels[..., None], Metadata(dpi=dpi), "bmp")
+
+
+def _quietly_opened(file: io.BytesIO) -> Image.Image:
+    """Pillow's picture without its own size limit, which `_check_size` replaces."""
+    import warnings
+
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(file, formats=["BMP"])

@@ -1,0 +1,205 @@
+"""Writing pictures: atomically, with their metadata, in bands where the format allows."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upres.errors import ImageError
+from upres.images.picture import Metadata, Picture, to_8_bits
+from upres.images.png import write_png
+from upres.images.tiff import write_tiff
+
+__all__ = ["FORMATS", "Format", "format_of", "notices_of", "write", "write_bands"]
+
+Bands = Iterable[NDArray[Any]]
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a file format can hold."""
+
+    suffixes: tuple[str, ...]
+    bits: int
+    """The most bits a sample may have."""
+    alpha: bool
+    side: int
+    """The longest side in pixels."""
+    quality: int | None
+    """The default quality, 1 to 100; None where the format is always lossless."""
+    exif: bool = True
+
+
+FORMATS = {
+    "png": Format((".png",), 16, True, 2**31 - 1, None),
+    "jpeg": Format((".jpg", ".jpeg"), 8, False, 65500, 92),
+    "webp": Format((".webp",), 8, True, 16383, 92),
+    "avif": Format((".avif",), 12, True, 16384, 85),
+    "tiff": Format((".tif", ".tiff"), 16, True, 2**31 - 1, None),
+    "bmp": Format((".bmp",), 8, False, 65535, None, exif=False),
+    "gif": Format((".gif",), 8, True, 65535, None, exif=False),
+}
+
+
+def format_of(path: Path) -> str:
+    """The format that a file's name asks for.
+
+    Raises:
+        ImageError: if the suffix is none that upres writes.
+    """
+    for name, form in FORMATS.items():
+        if path.suffix.lower() in form.suffixes:
+            return name
+    raise ImageError(f"{path}: cannot tell the format from the name; end it in .{', .'.join(FORMATS)}")
+
+
+def write(path: Path | str, picture: Picture, *, format: str | None = None, quality: int | None = None) -> None:
+    """Write a whole picture; see `write_bands`."""
+    pixels = picture.pixels
+    write_bands(path, pixels.shape, pixels.dtype, [pixels], picture.metadata, format=format, quality=quality)
+
+
+def write_bands(
+    path: Path | str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    bands: Bands,
+    metadata: Metadata,
+    *,
+    format: str | None = None,
+    quality: int | None = None,
+) -> None:
+    """Write a picture that comes in bands of rows; PNG and TIFF never hold more than a band.
+
+    The file appears under its name only when it is whole: it is written beside the target
+    under a temporary name, flushed and renamed.
+
+    Args:
+        path: the target; its suffix gives the format unless ``format`` does.
+        shape: height, width and channels (1 to 4) of the whole picture.
+        dtype: uint8 or uint16; formats of fewer bits are written in theirs (see `notices_of`).
+        bands: (h, W, C) arrays from top to bottom.
+        quality: 1 to 100 for JPEG, WebP and AVIF; 100 is lossless in the latter two.
+
+    Raises:
+        ImageError: if the format cannot hold the picture, or the file cannot be written.
+    """
+    path = Path(path)
+    name = format or format_of(path)
+    form = FORMATS[name]
+    height, width, channels = shape
+    if max(height, width) > form.side:
+        raise ImageError(f"{path}: {width}x{height} is too large for {name.upper()} "
+                         f"(at most {form.side} pixels a side); choose --format png or tiff")
+    if channels in (2, 4) and not form.alpha:
+        raise ImageError(f"{path}: {name.upper()} cannot hold transparency; choose --format png, webp, avif or tiff")
+    chosen = form.quality if quality is None else quality
+    _atomically(path, lambda file: WRITERS[name](file, (height, width, channels), dtype, bands, metadata, chosen))
+
+
+def notices_of(name: str, dtype: np.dtype[Any], metadata: Metadata) -> tuple[str, ...]:
+    """What a format will not keep of a picture, in sentences for a person."""
+    form, notices = FORMATS[name], []
+    if dtype == np.uint16 and form.bits < 16:
+        notices.append(f"16 bits become {form.bits} in {name.upper()}")
+    if not form.exif and (metadata.exif or metadata.icc):
+        notices.append(f"{name.upper()} cannot hold EXIF or a colour profile; they are left out")
+    if name == "gif":
+        notices.append("GIF holds 256 colours")
+    return tuple(notices)
+
+
+def _atomically(path: Path, fill: Callable[[BinaryIO], None]) -> None:
+    part = path.with_name(f".upres-{secrets.token_hex(6)}.part")
+    try:
+        try:
+            with part.open("xb") as file:
+                fill(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            raise ImageError(f"{path}: the folder {path.parent} does not exist") from None
+        raise ImageError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def _png(file: BinaryIO, shape: Shape, dtype: np.dtype[Any], bands: Bands, metadata: Metadata, _: int | None) -> None:
+    write_png(file, shape, dtype, bands, metadata)
+
+
+def _tiff(file: BinaryIO, shape: Shape, dtype: np.dtype[Any], bands: Bands, metadata: Metadata, _: int | None) -> None:
+    write_tiff(file, shape, dtype, bands, metadata)
+
+
+def _jpeg(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, quality: int | None) -> None:
+    image = _vips(shape, _bytes(bands), metadata)
+    file.write(image.jpegsave_buffer(Q=quality, optimize_coding=True))
+
+
+def _webp(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, quality: int | None) -> None:
+    image = _vips(shape, _bytes(bands), metadata)
+    file.write(image.webpsave_buffer(Q=quality, lossless=quality == 100, effort=2))
+
+
+def _avif(file: BinaryIO, shape: Shape, dtype: np.dtype[Any], bands: Bands, metadata: Metadata, quality: int | None) -> None:
+    image = _vips(shape, bands, metadata)
+    bits = 12 if dtype == np.uint16 else 8
+    file.write(image.heifsave_buffer(Q=quality, lossless=quality == 100, effort=1, bitdepth=bits, compression="av1"))
+
+
+def _gif(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, __: int | None) -> None:
+    file.write(_vips(shape, _bytes(bands), metadata).gifsave_buffer())
+
+
+def _bmp(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, __: int | None) -> None:
+    from PIL import Image
+
+    pixels = np.concatenate(list(_bytes(bands)))
+    Image.fromarray(pixels[..., 0] if shape[2] == 1 else pixels).save(
+        file, "BMP", **({"dpi": metadata.dpi} if metadata.dpi else {})
+    )
+
+
+WRITERS = {"png": _png, "jpeg": _jpeg, "webp": _webp, "avif": _avif, "tiff": _tiff, "bmp": _bmp, "gif": _gif}
+
+
+def _bytes(bands: Bands) -> Bands:
+    return (to_8_bits(band) if band.dtype == np.uint16 else band for band in bands)
+
+
+def _vips(shape: Shape, bands: Bands, metadata: Metadata) -> Any:
+    """The whole picture for one of libvips' encoders, which need all of it."""
+    import pyvips
+
+    height, width, channels = shape
+    image: Any = None
+    start = 0
+    for band in bands:
+        if image is None:
+            image = np.empty((height, width, channels), band.dtype)
+        image[start : start + len(band)] = band
+        start += len(band)
+    wide, colour = image.dtype == np.uint16, channels > 2
+    interpretation = {(False, False): "b-w", (False, True): "srgb", (True, False): "grey16", (True, True): "rgb16"}
+    picture = pyvips.Image.new_from_array(image).copy(interpretation=interpretation[wide, colour])
+    if metadata.icc:
+        picture.set_type(pyvips.GValue.blob_type, "icc-profile-data", metadata.icc)
+    if metadata.exif:
+        picture.set_type(pyvips.GValue.blob_type, "exif-data", b"Exif\0\0" + metadata.exif)
+    if metadata.dpi:
+        picture = picture.copy(xres=metadata.dpi[0] / 25.4, yres=metadata.dpi[1] / 25.4)
+        picture.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
+    return picture

@@ -1,0 +1,133 @@
+"""Running jobs side by side: while one picture is computed, others are decoded and encoded."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from upres.errors import ImageError, UpresError
+from upres.images import MAX_MEGAPIXELS, Metadata, read, write_bands
+from upres.images.write import format_of, notices_of
+from upres.jobs.files import Job
+
+if TYPE_CHECKING:
+    from upres.runtime import Upscaler
+
+__all__ = ["Result", "Size", "run"]
+
+Size = Callable[[int, int], tuple[int, int]]
+"""From an image's height and width to its result's."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a job."""
+
+    job: Job
+    size: tuple[int, int] = (0, 0)
+    """Height and width of the result."""
+    seconds: float = 0.0
+    notices: tuple[str, ...] = ()
+    skipped: bool = False
+    """The target existed already."""
+    error: Exception | None = None
+
+
+def run(
+    jobs: Iterable[Job],
+    upscaler: Upscaler,
+    *,
+    size: Size | None = None,
+    format: str | None = None,
+    quality: int | None = None,
+    overwrite: bool = False,
+    strip: bool = False,
+    max_megapixels: float = MAX_MEGAPIXELS,
+    workers: int = 2,
+    progress: Callable[[Job, float], None] | None = None,
+) -> Iterator[Result]:
+    """Upscale files to files; yields results as they are ready.
+
+    Args:
+        size: what size to make of a picture; None follows the upscaler's scale.
+        format: the targets' format; None follows their names.
+        quality: as for `upres.images.write_bands`.
+        overwrite: replace targets that exist; they are skipped otherwise.
+        strip: leave out EXIF, colour profile and resolution.
+        max_megapixels: larger inputs are refused.
+        workers: pictures in work at the same time.
+        progress: called with the share of a job that is done; from several threads.
+
+    Closing the iterator, or an interrupt, stops what is running; no partial file stays.
+    """
+    stop = threading.Event()
+
+    def work(job: Job) -> Result:
+        start = time.perf_counter()
+        try:
+            if stop.is_set():
+                raise _StoppedError
+            if job.target.exists() and not overwrite:
+                return Result(job, skipped=True)
+            made, notices = _upscale_file(job, start)
+            return Result(job, made, time.perf_counter() - start, notices)
+        except MemoryError:
+            error: Exception = ImageError(f"{job.source}: there is not enough memory for it")
+            return Result(job, seconds=time.perf_counter() - start, error=error)
+        except (UpresError, _StoppedError) as error:
+            return Result(job, seconds=time.perf_counter() - start, error=error)
+        except Exception as error:
+            wrapped = ImageError(f"{job.source}: failed unexpectedly ({type(error).__name__}: {error})")
+            wrapped.__cause__ = error
+            return Result(job, seconds=time.perf_counter() - start, error=wrapped)
+
+    def _upscale_file(job: Job, start: float) -> tuple[tuple[int, int], tuple[str, ...]]:
+        picture = read(job.source, max_megapixels=max_megapixels)
+        height, width, channels = picture.pixels.shape
+        target = size(height, width) if size else upscaler.target(height, width)
+        metadata = Metadata() if strip else picture.metadata
+        name = format or format_of(job.target)
+        _make_folder(job.target.parent)
+        bands = upscaler.bands(picture.pixels, target, lambda share: progress(job, share) if progress else None)
+        write_bands(
+            job.target,
+            (*target, channels),
+            picture.pixels.dtype,
+            _stoppable(bands, stop),
+            metadata,
+            format=name,
+            quality=quality,
+        )
+        return target, picture.notices + notices_of(name, picture.pixels.dtype, metadata)
+
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        try:
+            for future in as_completed([pool.submit(work, job) for job in jobs]):
+                yield future.result()
+        finally:
+            stop.set()
+
+
+class _StoppedError(Exception):
+    """The user stopped the run."""
+
+
+def _stoppable(bands: Iterable[NDArray[Any]], stop: threading.Event) -> Iterator[NDArray[Any]]:
+    for band in bands:
+        if stop.is_set():
+            raise _StoppedError
+        yield band
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"{folder}: the folder cannot be made ({error.strerror})") from None

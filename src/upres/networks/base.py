@@ -1,0 +1,36 @@
+"""What all networks share: any height and width in, exactly the scaled size out."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["Network"]
+
+
+class Network(nn.Module):
+    """RGB (N, 3, H, W) in [0, 1] to (N, 3, scale·H, scale·W), for any H and W.
+
+    A subclass implements `upscale` for sides that are multiples of its alignment.
+
+    Args:
+        scale: the factor r between LR and SR.
+        halo: LR pixels around an SR pixel's own LR pixel that influence it; None where
+            all of the picture does.
+        alignment: what both sides of the input of `upscale` are multiples of.
+    """
+
+    def __init__(self, scale: int, halo: int | None, alignment: int = 1) -> None:
+        super().__init__()
+        self.scale = scale
+        self.halo = halo
+        self.alignment = alignment
+
+    def forward(self, lr: Tensor) -> Tensor:
+        height, width = lr.shape[-2:]
+        padded = F.pad(lr, (0, -width % self.alignment, 0, -height % self.alignment))
+        return self.upscale(padded)[..., : height * self.scale, : width * self.scale]
+
+    def upscale(self, lr: Tensor) -> Tensor:
+        """The network proper, for aligned sides."""
+        raise NotImplementedError

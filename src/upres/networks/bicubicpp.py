@@ -1,0 +1,95 @@
+"""Bicubic++: slim, slimmer, slimmest (Bilecen and Ayazoglu, NTIRE at CVPR 2023, arXiv:2305.02126).
+
+A strided convolution works at half the LR resolution, two convolutions and a skip
+follow, and one more draws the (2r)² sub-pixels of each colour. No biases.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from upres.networks.base import Network
+
+__all__ = ["BicubicPlusPlus", "rename_published"]
+
+STEPS = {"stride": 2, "none": 1}
+
+
+class BicubicPlusPlus(Network):
+    """RGB (N, 3, H, W) in [0, 1] to (N, 3, scale·H, scale·W).
+
+    Args:
+        scale: the factor r between LR and SR.
+        channels: feature channels.
+        blocks: residual blocks R.
+        convolutions: 3x3 convolutions m in a block.
+        downscale: ``stride`` works at half the LR resolution as the paper does,
+            ``none`` at the LR resolution.
+        slope: of the Leaky ReLU.
+        anchor: add the nearest-neighbour upscaled input to the output, so that the
+            network only draws the difference; this is what survives 8-bit integers
+            (Du et al., Anchor-based Plain Net, arXiv:2105.09750).
+
+    Raises:
+        ValueError: for an unknown ``downscale``.
+    """
+
+    def __init__(
+        self,
+        scale: int = 3,
+        channels: int = 32,
+        blocks: int = 1,
+        convolutions: int = 2,
+        downscale: Literal["stride", "none"] = "stride",
+        slope: float = 0.1,
+        anchor: bool = False,
+    ) -> None:
+        if downscale not in STEPS:
+            raise ValueError(f"downscale must be one of {', '.join(STEPS)}, not {downscale!r}")
+        step = STEPS[downscale]
+        depth = blocks * convolutions + 1  # 3x3 convolutions at the inner resolution
+        super().__init__(scale, halo=step * depth + 1, alignment=step)
+
+        def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+            return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+
+        self.slope = slope
+        self.head = convolution(3, channels, step)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList([convolution(channels, channels) for _ in range(convolutions)]) for _ in range(blocks)
+        )
+        self.tail = convolution(channels, 3 * (step * scale) ** 2)
+        self.register_buffer("anchor", _nearest_kernel(scale, step) if anchor else None, persistent=False)
+
+    def upscale(self, lr: Tensor) -> Tensor:
+        features = F.leaky_relu(self.head(lr), self.slope)  # (N, channels, H/step, W/step)
+        for block in self.blocks:
+            skip = features
+            for convolution in block:  # type: ignore[attr-defined]
+                features = F.leaky_relu(convolution(features), self.slope)
+            features = features + skip
+        subpixels = self.tail(features)  # (N, 3·(step·scale)², H/step, W/step)
+        if self.anchor is not None:
+            subpixels = subpixels + F.conv2d(lr, self.anchor, stride=self.alignment)
+        return F.pixel_shuffle(subpixels, self.alignment * self.scale)
+
+
+def _nearest_kernel(scale: int, step: int) -> Tensor:
+    """The convolution of ones and zeros that, pixel-shuffled, repeats every pixel scale x scale times."""
+    side = step * scale
+    kernel = torch.zeros(3, side, side, 3, step, step)
+    for y in range(side):
+        for x in range(side):
+            for colour in range(3):
+                kernel[colour, y, x, colour, y // scale, x // scale] = 1
+    return kernel.reshape(3 * side * side, 3, step, step)
+
+
+def rename_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The authors' ``conv0``, ``conv1``, ``conv2``, ``conv_out`` under the names used here."""
+    names = {"conv0": "head", "conv1": "blocks.0.0", "conv2": "blocks.0.1", "conv_out": "tail"}
+    return {f"{names[key.removesuffix('.weight')]}.weight": state[key] for key in state}

@@ -1,0 +1,64 @@
+"""The card: a model's facts, kept in the model file itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from upres.errors import ModelError
+
+__all__ = ["Card"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the upscaler and its users must know of a model."""
+
+    name: str
+    """For bundled models the family and the scale, for example ``fast_x3``."""
+    scale: int
+    """The factor r between LR and SR."""
+    halo: int | None
+    """LR pixels around an SR pixel's own LR pixel that influence it; None where all do."""
+    alignment: int = 1
+    """Both sides of a tile are multiples of this."""
+    channels: int = 3
+    """Always RGB today."""
+    value_range: float = 1.0
+    """Input and output go from 0 to this."""
+    precision: str = "f32"
+    """Of the weights."""
+    network: str = ""
+    """Name in ``upres.networks.NETWORKS``."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """The network's constructor arguments."""
+    parameters: int = 0
+    multiply_adds: int = 0
+    """Per LR pixel."""
+    data: str = ""
+    """What it was trained on."""
+    recipe: str = ""
+    """What it was trained with."""
+    licence: str = ""
+    quality: dict[str, float] = field(default_factory=dict)
+    """Data set to PSNR in dB: on Y not rounded, the scale shaved, mean over images."""
+
+    def to_json(self) -> str:
+        """The text kept in the model file's metadata."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Card:
+        """Read what `to_json` wrote; facts that this version does not know are left out.
+
+        Raises:
+            ModelError: if the text is no card.
+        """
+        try:
+            facts = json.loads(text)
+            known = {item.name for item in dataclasses.fields(cls)}
+            return cls(**{key: value for key, value in facts.items() if key in known})
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ModelError(f"the model's card cannot be read: {error}") from None

@@ -1,0 +1,54 @@
+"""What executes a model. Each engine is one module behind one short class."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upres.errors import ModelError
+from upres.runtime.model import Model
+
+__all__ = ["ENGINES", "PRECISIONS", "Engine", "open_engine"]
+
+ENGINES = ("openvino", "onnxruntime")
+PRECISIONS = ("f32", "bf16")
+
+
+class Engine(Protocol):
+    """Runs one model on tiles of one dtype."""
+
+    def run(self, lr: NDArray[Any]) -> NDArray[Any]:
+        """(H, W, 3) LR, contiguous, sides aligned as the card says, to (r·H, r·W, 3) SR.
+
+        The result may be overwritten by the next call.
+        """
+        ...
+
+
+def open_engine(name: str, model: Model, dtype: np.dtype[Any], precision: str, threads: int | None) -> Engine:
+    """Prepare an engine for a model and the dtype of its pictures.
+
+    Args:
+        name: one of `ENGINES`.
+        precision: one of `PRECISIONS`; what the arithmetic is done in.
+        threads: at most this many, or None for all that the machine has.
+
+    Raises:
+        ModelError: for unknown names, or a precision that the engine lacks.
+        MissingExtra: if the engine is not installed.
+    """
+    if precision not in PRECISIONS:
+        raise ModelError(f"there is no precision {precision!r}: choose {' or '.join(PRECISIONS)}")
+    if name == "openvino":
+        from upres.runtime.engines.openvino import OpenVINOEngine
+
+        return OpenVINOEngine(model.picture_graph(dtype), precision, threads)
+    if name == "onnxruntime":
+        from upres.runtime.engines.onnxruntime import ONNXRuntimeEngine
+
+        if precision != "f32":
+            raise ModelError(f"the onnxruntime engine computes f32, not {precision}; use --engine openvino")
+        return ONNXRuntimeEngine(model.picture_graph(dtype), threads)
+    raise ModelError(f"there is no engine {name!r}: choose {' or '.join(ENGINES)}")

@@ -1,0 +1,81 @@
+"""Cutting a picture into tiles that together give exactly what one pass would.
+
+A network pads the picture's own borders with zeros inside its layers, so a tile may
+touch a border only where the picture does: tiles at the far edges are moved inwards
+until they end there, instead of being padded. Everywhere else a tile is larger than
+what is kept of it by the halo.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+__all__ = ["Span", "Tile", "plan"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """One dimension of a tile, in LR pixels."""
+
+    start: int
+    """Where the tile begins."""
+    stop: int
+    """Where it ends; past the picture by the alignment at most."""
+    keep_start: int
+    """Where the part begins that is kept."""
+    keep_stop: int
+    """Where it ends."""
+
+    @property
+    def length(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle of the LR picture that the engine runs at once."""
+
+    rows: Span
+    columns: Span
+
+
+def plan(
+    height: int, width: int, *, tile: tuple[int, int], halo: int, alignment: int = 1
+) -> Iterator[list[Tile]]:
+    """Tiles from left to right, row of tiles by row of tiles, all of the same size.
+
+    Args:
+        height: of the LR picture in pixels.
+        width: of the LR picture in pixels.
+        tile: height and width of a tile; a picture that is smaller gets one of its own size.
+        halo: what surrounds the kept part of a tile on all sides within the picture.
+        alignment: tiles begin and end at multiples of it.
+
+    Yields:
+        The tiles of one row; what they keep covers the picture without gaps or overlaps.
+
+    Raises:
+        ValueError: if a tile is too small to keep anything beside its halo.
+    """
+    columns = _spans(width, tile[1], halo, alignment)
+    for rows in _spans(height, tile[0], halo, alignment):
+        yield [Tile(rows, span) for span in columns]
+
+
+def _spans(side: int, tile: int, halo: int, alignment: int) -> list[Span]:
+    whole = math.ceil(side / alignment) * alignment
+    halo = math.ceil(halo / alignment) * alignment
+    tile = tile // alignment * alignment
+    if whole <= tile:
+        return [Span(0, whole, 0, side)]
+    if tile <= 2 * halo:
+        raise ValueError(f"a tile of {tile} pixels keeps nothing beside its halo of {halo} on both sides")
+    starts = [*range(0, whole - tile, tile - 2 * halo), whole - tile]
+    borders = [0, *(start + halo for start in starts[1:]), side]
+    return [
+        Span(start, start + tile, keep, keep_stop)
+        for start, (keep, keep_stop) in zip(starts, pairwise(borders), strict=True)
+    ]

@@ -1,0 +1,334 @@
+"""The Upscaler: any picture in, a larger one of the same kind out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upres.errors import ImageError, ModelError
+from upres.images import Picture, resize, resize_bands
+from upres.images.pillow import from_pillow, to_pillow
+from upres.runtime.card import Card
+from upres.runtime.engines import Engine, open_engine
+from upres.runtime.model import Model, bundled, load_model
+from upres.runtime.tiles import Span, Tile, plan
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["MAX_SCALE", "Upscaler", "models"]
+
+MAX_SCALE = 32
+TILE_SIDES = (64, 96, 128, 192, 256, 384)
+
+AnyImage = TypeVar("AnyImage", "NDArray[Any]", "Picture", "Image.Image")
+Samples = NDArray[Any]
+
+
+def models() -> list[Card]:
+    """The cards of the bundled models."""
+    return [load_model(path).card for path in bundled().values()]
+
+
+class Upscaler:
+    """Makes pictures larger with one family of models; made once, used for many.
+
+    Args:
+        model: a bundled family (``fast``), a bundled model (``fast_x3``) or the path of an
+            ``.onnx`` file. Of a family, the model of the next larger scale is taken.
+        scale: how much larger, any number above 0 up to 32. What the model's own scale leaves
+            over is done by bicubic resizing; above the largest model's scale, models
+            follow each other.
+        engine: ``openvino`` or ``onnxruntime``.
+        precision: ``f32``, or ``bf16`` where the processor has it (OpenVINO only).
+        threads: at most this many; None for all.
+        tile: side of a tile in LR pixels; None chooses by the picture. The result does not
+            depend on it.
+
+    Raises:
+        ModelError: for unknown models, engines and precisions.
+        MissingExtra: if the engine is not installed.
+        ValueError: if the scale is out of range.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "fast",
+        *,
+        scale: float = 4,
+        engine: str = "openvino",
+        precision: str = "f32",
+        threads: int | None = None,
+        tile: int | None = None,
+    ) -> None:
+        if not 0 < scale <= MAX_SCALE:
+            raise ValueError(f"scale must be above 0 and at most {MAX_SCALE}, not {scale}")
+        if tile is not None and tile < 1:
+            raise ValueError(f"tile must be at least 1, not {tile}")
+        self.scale = scale
+        self._family = _family(str(model))
+        self._open = lambda model, dtype: open_engine(engine, model, dtype, precision, threads)
+        self._engines: dict[tuple[str, str], Engine] = {}
+        self._loaded: dict[int, Model] = {}
+        self._tile = tile
+        self._engine(self._model(scale), np.dtype(np.uint8))
+
+    def __call__(self, image: AnyImage, *, size: tuple[int, int] | None = None) -> AnyImage:
+        """Upscale one image.
+
+        Args:
+            image: a numpy array (H, W) or (H, W, C) with C of 1 grey, 2 grey+alpha, 3 RGB or
+                4 RGBA (alpha not premultiplied), uint8, uint16, or float32 in [0, 1]; a Pillow
+                image; or a `Picture`.
+            size: height and width of the result; None for the scale times the image's, rounded up.
+
+        Returns:
+            The same kind: an array of the same dtype and dimensions, a Pillow image (palette,
+            1-bit and CMYK images become RGB) or a `Picture` with the same metadata.
+
+        Raises:
+            ImageError: if the image is empty or of a kind not listed.
+        """
+        if isinstance(image, Picture):
+            pixels = self._whole(image.pixels, size)
+            return Picture(pixels, image.metadata, image.format, image.notices)
+        if isinstance(image, np.ndarray):
+            grey = image.ndim == 2
+            return self._whole(image[..., None], size)[..., 0] if grey else self._whole(image, size)
+        picture = from_pillow(image)
+        return to_pillow(Picture(self._whole(picture.pixels, size), picture.metadata), image)
+
+    @staticmethod
+    def native_scale(model: str | Path) -> int:
+        """The scale of one model, without resizing; of a family, the largest."""
+        return max(_family(str(model)))
+
+    def target(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the result for an image of this height and width."""
+        return math.ceil(self.scale * height), math.ceil(self.scale * width)
+
+    def bands(
+        self,
+        pixels: Samples,
+        size: tuple[int, int] | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Iterator[Samples]:
+        """The result as bands of rows, made one after the other in bounded memory.
+
+        Args:
+            pixels: (H, W, C) as in `__call__`.
+            size: as in `__call__`.
+            progress: called with the share that is done, 0 to 1, after every tile.
+        """
+        _check(pixels)
+        height, width = pixels.shape[:2]
+        target = size or self.target(height, width)
+        if min(target) < 1:
+            raise ImageError(f"cannot make a picture of {target[1]}x{target[0]} pixels")
+        while (factor := max(target[0] / height, target[1] / width)) > self._largest:
+            pixels = np.concatenate(list(self._model_bands(pixels, self._largest, None)))
+            height, width = pixels.shape[:2]
+        if factor <= 1:
+            yield resize(pixels, target)
+            return
+        model = self._model(factor)
+        native = (height * model.card.scale, width * model.card.scale)
+        bands = self._model_bands(pixels, factor, progress)
+        yield from bands if native == target else resize_bands(bands, native, target)
+
+    def _whole(self, pixels: Samples, size: tuple[int, int] | None) -> Samples:
+        bands = list(self.bands(pixels, size))
+        return bands[0] if len(bands) == 1 else np.concatenate(bands)
+
+    @property
+    def _largest(self) -> int:
+        return max(self._family)
+
+    def _model(self, factor: float) -> Model:
+        """The family's model of the next larger scale."""
+        scale = min((scale for scale in self._family if scale >= factor), default=self._largest)
+        if scale not in self._loaded:
+            self._loaded[scale] = load_model(self._family[scale])
+        return self._loaded[scale]
+
+    def _engine(self, model: Model, dtype: np.dtype[Any]) -> Engine:
+        key = (model.card.name, dtype.name)
+        if key not in self._engines:
+            self._engines[key] = self._open(model, dtype)
+        return self._engines[key]
+
+    def _model_bands(
+        self, pixels: Samples, factor: float, progress: Callable[[float], None] | None
+    ) -> Iterator[Samples]:
+        """Bands of the picture at the scale of the model for a factor."""
+        model = self._model(factor)
+        colour, alpha = pixels, None
+        if pixels.shape[2] in (2, 4):
+            colour, alpha = pixels[..., :-1], pixels[..., -1:]
+            if not _opaque(alpha):
+                yield from self._with_alpha(model, colour, alpha, progress)
+                return
+        for band in self._rgb_bands(model, pixels.shape[:2], pixels.dtype, _rgb_cutter(colour), progress):
+            result = band if colour.shape[2] == 3 else _grey(band)
+            if alpha is not None:
+                result = np.concatenate([result, np.full_like(result[..., :1], _peak(pixels.dtype))], axis=2)
+            yield result
+
+    def _with_alpha(
+        self, model: Model, colour: Samples, alpha: Samples, progress: Callable[[float], None] | None
+    ) -> Iterator[Samples]:
+        """Colour is premultiplied, so that what cannot be seen does not bleed; 16 bits keep faint colours."""
+        dtype = np.dtype(np.float32 if colour.dtype.kind == "f" else np.uint16)
+        shape = (colour.shape[0], colour.shape[1])
+        parts = [
+            self._rgb_bands(model, shape, dtype, _rgb_cutter(colour, alpha), None),
+            self._rgb_bands(model, shape, dtype, _alpha_cutter(alpha), progress),
+        ]
+        for premultiplied, opacity in zip(*parts, strict=True):
+            yield _unpremultiply(premultiplied, _grey(opacity), colour.shape[2], colour.dtype)
+
+    def _rgb_bands(
+        self,
+        model: Model,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        cut: Callable[[slice, slice], Samples],
+        progress: Callable[[float], None] | None,
+    ) -> Iterator[Samples]:
+        """Run every tile of a picture; ``cut`` gives the (h, w, 3) samples of a rectangle."""
+        engine, card = self._engine(model, dtype), model.card
+        height, width = shape[:2]
+        halo = card.halo
+        if halo is None:  # every SR pixel depends on the whole picture, so that is the tile
+            sides, halo = (height + card.alignment, width + card.alignment), 0
+        else:
+            sides = (self._tile_side(height, card), self._tile_side(width, card))
+        rows = list(plan(height, width, tile=sides, halo=halo, alignment=card.alignment))
+        done, total, r = 0, sum(len(row) for row in rows), card.scale
+        for row in rows:
+            span = row[0].rows
+            band = np.empty(((span.keep_stop - span.keep_start) * r, width * r, 3), dtype)
+            for tile in row:
+                sr = engine.run(_padded(cut, tile, height, width))
+                band[:, tile.columns.keep_start * r : tile.columns.keep_stop * r] = sr[
+                    _kept(tile.rows, r), _kept(tile.columns, r)
+                ]
+                done += 1
+                if progress:
+                    progress(done / total)
+            yield band
+
+    def _tile_side(self, side: int, card: Card) -> int:
+        """The tile's side that computes the fewest pixels for this side of a picture; on a tie the largest."""
+        assert card.halo is not None
+        halo = math.ceil(card.halo / card.alignment) * card.alignment
+        if self._tile is not None:
+            return max(self._tile, 2 * halo + card.alignment)
+        if side <= TILE_SIDES[-1]:
+            return side + card.alignment
+        usable = [tile for tile in TILE_SIDES if tile >= 8 * halo] or [8 * halo]
+
+        def computed(tile: int) -> int:
+            return math.ceil((side - 2 * halo) / (tile - 2 * halo)) * tile
+
+        return min(reversed(usable), key=computed)
+
+
+def _family(name: str) -> dict[int, Path]:
+    """Scale to file of a family's models, or of the one model that a name or path means."""
+    files = bundled()
+    if name.endswith(".onnx"):
+        path = Path(name)
+        return {load_model(path).card.scale: path}
+    if name in files:
+        return {load_model(files[name]).card.scale: files[name]}
+    family = {int(stem.rpartition("_x")[2]): path for stem, path in files.items() if stem.rpartition("_x")[0] == name}
+    if not family:
+        known = sorted({stem.rpartition("_x")[0] for stem in files} | set(files))
+        raise ModelError(f"no model is called {name!r}: choose one of {', '.join(known)}, or the path of an .onnx file")
+    return family
+
+
+def _check(pixels: Samples) -> None:
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4):
+        raise ImageError(f"an image is (H, W) or (H, W, C) with 1 to 4 channels, not {pixels.shape}")
+    if 0 in pixels.shape:
+        raise ImageError("the image has no pixels")
+    if pixels.dtype not in (np.uint8, np.uint16, np.float32):
+        raise ImageError(f"an image is uint8, uint16 or float32, not {pixels.dtype}")
+
+
+def _kept(span: Span, r: int) -> slice:
+    return slice((span.keep_start - span.start) * r, (span.keep_stop - span.start) * r)
+
+
+def _padded(cut: Callable[[slice, slice], Samples], tile: Tile, height: int, width: int) -> Samples:
+    """A tile's samples, with zeros where its alignment reaches past the picture, as networks pad."""
+    bottom, right = min(tile.rows.stop, height), min(tile.columns.stop, width)
+    samples = cut(slice(tile.rows.start, bottom), slice(tile.columns.start, right))
+    below, beside = tile.rows.stop - bottom, tile.columns.stop - right
+    if below or beside:
+        samples = np.pad(samples, ((0, below), (0, beside), (0, 0)))
+    return np.ascontiguousarray(samples)
+
+
+def _rgb_cutter(colour: Samples, alpha: Samples | None = None) -> Callable[[slice, slice], Samples]:
+    """Cuts RGB out of grey or RGB; with alpha, premultiplied and in 16 bits (or float)."""
+
+    def cut(rows: slice, columns: slice) -> Samples:
+        samples = colour[rows, columns]
+        if alpha is not None:
+            samples = _premultiply(samples, alpha[rows, columns])
+        return np.broadcast_to(samples, (*samples.shape[:2], 3))
+
+    return cut
+
+
+def _alpha_cutter(alpha: Samples) -> Callable[[slice, slice], Samples]:
+    def cut(rows: slice, columns: slice) -> Samples:
+        samples = alpha[rows, columns]
+        if samples.dtype == np.uint8:
+            samples = samples.astype(np.uint16) * 257
+        return np.broadcast_to(samples, (*samples.shape[:2], 3))
+
+    return cut
+
+
+def _peak(dtype: np.dtype[Any]) -> int:
+    return int(np.iinfo(dtype).max) if dtype.kind == "u" else 1
+
+
+def _opaque(alpha: Samples) -> bool:
+    return bool((alpha == _peak(alpha.dtype)).all())
+
+
+def _premultiply(colour: Samples, alpha: Samples) -> Samples:
+    if colour.dtype.kind == "f":
+        return colour * alpha
+    peak = _peak(colour.dtype)
+    product = colour.astype(np.float64) * alpha * (65535 / peak**2)
+    return np.rint(product).astype(np.uint16)
+
+
+def _unpremultiply(premultiplied: Samples, alpha: Samples, channels: int, dtype: np.dtype[Any]) -> Samples:
+    """Colour and alpha of the picture's own dtype from premultiplied RGB and its alpha."""
+    colour = premultiplied if channels == 3 else _grey(premultiplied)
+    peak = _peak(dtype)
+    inner = _peak(alpha.dtype)
+    opacity = alpha.astype(np.float32) / inner
+    straight = np.divide(colour, inner * opacity, out=np.zeros(colour.shape, np.float32), where=alpha > 0)
+    values = np.concatenate([straight.clip(0, 1), opacity.clip(0, 1)], axis=2) * peak
+    return np.rint(values).astype(dtype) if dtype.kind == "u" else values.astype(dtype)
+
+
+def _grey(rgb: Samples) -> Samples:
+    """(H, W, 3) to (H, W, 1): the mean of what a network made of a grey picture's three equal channels."""
+    if rgb.dtype.kind == "f":
+        return rgb.mean(axis=2, keepdims=True, dtype=rgb.dtype)
+    total = rgb.sum(axis=2, keepdims=True, dtype=np.uint32)
+    return ((2 * total + 3) // 6).astype(rgb.dtype)

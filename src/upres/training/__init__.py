@@ -1,0 +1,1 @@
+"""The training workbench: recipes, stages, data, losses and the loop."""
