@@ -1,10 +1,10 @@
 """What can go wrong, in sentences for the person who reads them.
 
-    UpresError
-    ├── ImageError       a picture that cannot be read or written
-    ├── ModelError       a model, checkpoint or engine that cannot be used
-    ├── RecipeError      a recipe that does not say what it must
-    └── MissingExtra     a part of upres that is not installed
+UpresError
+├── ImageError       a picture that cannot be read or written
+├── ModelError       a model, checkpoint or engine that cannot be used
+├── RecipeError      a recipe that does not say what it must
+└── MissingExtra     a part of upres that is not installed
 """
 
 from __future__ import annotations

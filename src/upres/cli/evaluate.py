@@ -32,4 +32,6 @@ def command(
             typer.echo(f"{model}, {engine}, {precision}: {quality.convention}")
         for name in quality.psnr if images else ():
             typer.echo(f"  {name:30} {quality.psnr[name]:7.3f}   bicubic {quality.bicubic[name]:7.3f}")
-        typer.echo(f"{folder.name:32} {quality.mean:7.3f}   bicubic {quality.mean_bicubic:7.3f}   {len(quality.psnr)} images")
+        typer.echo(
+            f"{folder.name:32} {quality.mean:7.3f}   bicubic {quality.mean_bicubic:7.3f}   {len(quality.psnr)} images"
+        )

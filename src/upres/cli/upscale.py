@@ -41,10 +41,16 @@ def command(
     quality: Annotated[
         int | None,
         typer.Option(
-            "--quality", "-q", min=1, max=100, help="For JPEG, WebP and AVIF; 100 is lossless in the last two. [default: 92, 92, 85]"
+            "--quality",
+            "-q",
+            min=1,
+            max=100,
+            help="For JPEG, WebP and AVIF; 100 is lossless in the last two. [default: 92, 92, 85]",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist; they are skipped otherwise.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results that exist; they are skipped otherwise.")
+    ] = False,
     strip: Annotated[bool, typer.Option("--strip", help="Leave out EXIF, colour profile and resolution.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Pictures in work at the same time.")] = 2,
     engine: Annotated[Engine, typer.Option(help="What computes; onnxruntime is an extra.")] = Engine.openvino,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from pathlib import Path
 
@@ -61,7 +60,7 @@ def export(
     onnx.checker.check_model(model)
     part = path.with_suffix(".part")
     part.write_bytes(model.SerializeToString())
-    os.replace(part, path)
+    part.replace(path)
     return card
 
 
@@ -103,7 +102,7 @@ def _to_onnx(network: Network) -> bytes:
         torch.onnx.export(
             _Aligned(network).eval(),
             (torch.zeros(1, 3, side, side),),
-            buffer,
+            buffer,  # type: ignore[arg-type]
             input_names=["lr"],
             output_names=["sr"],
             dynamic_axes={"lr": {2: "height", 3: "width"}, "sr": {2: "rows", 3: "columns"}},

@@ -31,14 +31,17 @@ class Quality:
 
     @property
     def convention(self) -> str:
+        """How the numbers were made."""
         return CONVENTION.format(scale=self.scale)
 
     @property
     def mean(self) -> float:
+        """Over the images, of their dB."""
         return float(np.mean(list(self.psnr.values())))
 
     @property
     def mean_bicubic(self) -> float:
+        """The same for bicubic."""
         return float(np.mean(list(self.bicubic.values())))
 
 

@@ -19,6 +19,8 @@ class Metadata:
     """The colour profile."""
     exif: bytes | None = None
     """EXIF as a TIFF structure without the ``Exif`` prefix; its orientation is 1."""
+    xmp: bytes | None = None
+    """XMP, the XML packet."""
     dpi: tuple[float, float] | None = None
     """Pixels per inch, horizontal and vertical."""
 

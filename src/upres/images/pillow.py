@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from upres.errors import ImageError
+from upres.images.exif import upright
 from upres.images.picture import Metadata, Picture
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def from_pillow(image: Image.Image) -> Picture:
     pixels = np.asarray(image)
     if image.mode.startswith("I;16"):
         pixels = pixels.astype(np.uint16)
-    return Picture(pixels if pixels.ndim == 3 else pixels[..., None], Metadata(icc, dpi=image.info.get("dpi")))
+    exif = image.getexif()
+    metadata = Metadata(icc, exif=upright(exif) if len(exif) else None, dpi=image.info.get("dpi"))
+    return Picture(pixels if pixels.ndim == 3 else pixels[..., None], metadata)
 
 
 def to_pillow(picture: Picture, source: Image.Image) -> Image.Image:
@@ -50,7 +53,11 @@ def to_pillow(picture: Picture, source: Image.Image) -> Image.Image:
     pixels = picture.pixels
     result = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     exif = source.getexif()
-    kept = {"icc_profile": picture.metadata.icc, "dpi": picture.metadata.dpi, "exif": exif.tobytes() if len(exif) else None}
+    kept = {
+        "icc_profile": picture.metadata.icc,
+        "dpi": picture.metadata.dpi,
+        "exif": exif.tobytes() if len(exif) else None,
+    }
     result.info.update({key: value for key, value in kept.items() if value})
     return result
 

@@ -45,6 +45,8 @@ def write_png(
     if metadata.dpi:
         per_metre = [round(dpi / 0.0254) for dpi in metadata.dpi]
         _chunk(file, b"pHYs", struct.pack(">IIB", *per_metre, 1))
+    if metadata.xmp:
+        _chunk(file, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)
     if metadata.exif:
         _chunk(file, b"eXIf", metadata.exif)
 

@@ -8,7 +8,9 @@ BMP, which libvips does not, and EXIF.
 from __future__ import annotations
 
 import io
+import re
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upres.errors import ImageError
+from upres.images.exif import exif_of_tiff, parse, resolution, upright
 from upres.images.picture import Metadata, Picture
 
 if TYPE_CHECKING:
@@ -24,8 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["MAX_MEGAPIXELS", "read"]
 
 MAX_MEGAPIXELS = 500.0
-
-ORIENTATION, EXIF_IFD, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x112, 0x8769, 0x11A, 0x11B, 0x128
 
 # libvips' names for its loaders, and the formats that upres reads with them.
 LOADERS = {"Png": "png", "Jpeg": "jpeg", "Webp": "webp", "Heif": "avif", "Tiff": "tiff", "Nsgif": "gif"}
@@ -66,21 +67,26 @@ def _read_with_vips(path: Path, max_megapixels: float) -> Picture:
         name = pyvips.ffi.string(loader).decode() if loader else ""
         kind = next((kind for part, kind in LOADERS.items() if f"Load{part}" in name), None)
         if kind is None:
-            raise ImageError(f"{path}: not a picture in a format that upres reads (PNG, JPEG, WebP, AVIF, TIFF, BMP, GIF)")
+            raise ImageError(
+                f"{path}: not a picture in a format that upres reads (PNG, JPEG, WebP, AVIF, TIFF, BMP, GIF)"
+            )
         options = {"unlimited": True} if kind in ("png", "jpeg", "avif", "tiff") else {}
         image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error", **options)
         _check_size(path, image.width, image.height, max_megapixels)
-        icc = image.get("icc-profile-data") if image.get_typeof("icc-profile-data") else None
-        exif = _exif_of(path, image, kind)
-        dpi = _dpi(image, kind)
+        exif = exif_of_tiff(path) if kind == "tiff" else parse(_blob(image, "exif-data"))
+        metadata = Metadata(
+            exif=upright(exif),
+            xmp=_upright_xmp(_blob(image, "xmp-data")),
+            dpi=_dpi(image, kind) or resolution(exif),
+        )
         notices = _page_notice(image, kind)
         image = image.autorot()
-        image, icc = _to_rgb_or_grey(path, image, icc)
+        image, icc = _to_rgb_or_grey(image)
         pixels = _pixels(path, image)
     except pyvips.Error as error:
         lines = str(error).strip().splitlines()
         raise ImageError(f"{path}: the file is damaged or cut short ({lines[-1] if lines else 'no details'})") from None
-    return Picture(pixels, Metadata(icc, exif, dpi), kind, notices)
+    return Picture(pixels, replace(metadata, icc=icc), kind, notices)
 
 
 def _check_size(path: Path, width: int, height: int, max_megapixels: float) -> None:
@@ -91,18 +97,17 @@ def _check_size(path: Path, width: int, height: int, max_megapixels: float) -> N
         )
 
 
-def _to_rgb_or_grey(path: Path, image: Any, icc: bytes | None) -> tuple[Any, bytes | None]:
-    """Convert CMYK, Lab and the like to sRGB; leave RGB and grey as they are."""
+def _to_rgb_or_grey(image: Any) -> tuple[Any, bytes | None]:
+    """The image with CMYK, Lab and the like made sRGB, and its profile; RGB and grey stay as they are."""
     wide = image.format in ("ushort", "short")
     if image.interpretation == "cmyk":
         alpha = image[4:] if image.bands > 4 else None
         image = image[:4] if alpha is not None else image
         image = image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=16 if wide else 8)
-        profile = image.get("icc-profile-data")
-        return (image.bandjoin(alpha) if alpha is not None else image), profile
+        return (image if alpha is None else image.bandjoin(alpha)), _blob(image, "icc-profile-data")
     if image.interpretation in ("lab", "labs", "labq", "xyz", "lch"):
         return image.colourspace("rgb16" if wide else "srgb"), None
-    return image, icc
+    return image, _blob(image, "icc-profile-data")
 
 
 def _pixels(path: Path, image: Any) -> NDArray[Any]:
@@ -129,41 +134,20 @@ def _dpi(image: Any, kind: str) -> tuple[float, float] | None:
     return (round(image.xres * 25.4, 2), round(image.yres * 25.4, 2))
 
 
-def _exif_of(path: Path, image: Any, kind: str) -> bytes | None:
-    from PIL import Image, UnidentifiedImageError
-
-    exif = Image.Exif()
-    try:
-        if kind == "tiff":
-            with Image.open(path) as tiff:
-                exif = _exif_of_tiff(tiff)
-        elif image.get_typeof("exif-data"):
-            exif.load(bytes(image.get("exif-data")))
-        if ORIENTATION in exif:
-            exif[ORIENTATION] = 1
-        return exif.tobytes().removeprefix(b"Exif\0\0") if len(exif) else None
-    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, TypeError,
-            KeyError, EOFError, OSError, struct.error):
-        return None  # damaged EXIF is no reason to refuse the picture
+def _blob(image: Any, name: str) -> bytes | None:
+    return bytes(image.get(name)) if image.get_typeof(name) else None
 
 
-def _exif_of_tiff(tiff: Image.Image) -> Image.Exif:
-    """The tags of a TIFF that describe the photograph, without those that describe its layout."""
-    from PIL import Image
-
-    described = {0x10E, 0x10F, 0x110, ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT,
-                 0x131, 0x132, 0x13B, 0x8298}
-    source, exif = tiff.getexif(), Image.Exif()
-    for tag in described & set(source):
-        exif[tag] = source[tag]
-    for ifd in (EXIF_IFD, 0x8825):
-        if ifd in source:
-            exif.get_ifd(ifd).update(source.get_ifd(ifd))
-    return exif
+def _upright_xmp(xmp: bytes | None) -> bytes | None:
+    """XMP may repeat the orientation, which has been applied."""
+    if xmp is None:
+        return None
+    xmp = re.sub(rb'(tiff:Orientation=["\'])\d', rb"\g<1>1", xmp)
+    return re.sub(rb"(<tiff:Orientation>)\d", rb"\g<1>1", xmp)
 
 
 def _read_bmp(path: Path, max_megapixels: float) -> Picture:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     try:
         with io.BytesIO(path.read_bytes()) as file, _quietly_opened(file) as image:

@@ -102,7 +102,7 @@ def _resize_bands(
     buffer: NDArray[Any] | None = None
     top = 0  # row of the image that buffer[0] holds
     for start in range(0, target[0], step):
-        indices, weights = (part[start : start + step] for part in rows)
+        indices, weights = rows[0][start : start + step], rows[1][start : start + step]
         first, last = int(indices.min()), int(indices.max())
         while buffer is None or top + len(buffer) <= last:
             band = next(incoming)
@@ -142,15 +142,11 @@ def _contributions(
     return indices[:, used], weights[:, used]
 
 
-def _weigh_columns(
-    image: NDArray[Any], indices: NDArray[np.int64], weights: NDArray[np.float64]
-) -> NDArray[Any]:
+def _weigh_columns(image: NDArray[Any], indices: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[Any]:
     return _weigh_rows(image.swapaxes(0, 1), indices, weights).swapaxes(0, 1)
 
 
-def _weigh_rows(
-    image: NDArray[Any], indices: NDArray[np.int64], weights: NDArray[np.float64]
-) -> NDArray[Any]:
+def _weigh_rows(image: NDArray[Any], indices: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[Any]:
     """Weighted sums of rows, as products with small dense slices of the banded matrix."""
     out = np.empty((len(indices), *image.shape[1:]), image.dtype)
     for start in range(0, len(indices), BLOCK):

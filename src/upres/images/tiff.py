@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from upres.images.exif import DESCRIPTION, DESCRIPTIVE, EXIF_IFD, GPS_IFD, parse
 from upres.images.picture import Metadata
 
 __all__ = ["write_tiff"]
 
 STRIP_ROWS = 64
-EXIF_IFD, GPS_IFD = 0x8769, 0x8825
+XMP = 700
 
 
 def write_tiff(
-    file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype[Any], bands: Iterable[NDArray[Any]], metadata: Metadata
+    file: BinaryIO,
+    shape: tuple[int, int, int],
+    dtype: np.dtype[Any],
+    bands: Iterable[NDArray[Any]],
+    metadata: Metadata,
 ) -> None:
     """Write a deflated TIFF (BigTIFF from 4 GB on) strip by strip.
 
@@ -26,13 +32,21 @@ def write_tiff(
         shape: height, width and channels (1 to 4) of the whole picture.
         dtype: uint8 or uint16.
         bands: (h, W, C) arrays, from top to bottom.
-        metadata: the profile, the resolution, and EXIF with its sub-directories.
+        metadata: the profile, the resolution, XMP, and EXIF with its sub-directories.
     """
     import tifffile
 
     height, width, channels = shape
+    exif = parse(metadata.exif)
+    texts = {tag: str(exif[tag]) for tag in DESCRIPTIVE & set(exif)}
+    directories = {tag: exif.get_ifd(tag) for tag in (EXIF_IFD, GPS_IFD) if exif.get_ifd(tag)}
+    extra: list[tuple[Any, ...]] = [(tag, "s", 0, text, True) for tag, text in texts.items() if tag != DESCRIPTION]
+    # tifffile does not write pointers to directories: these stand in for them until the end.
+    extra += [(tag - 1, "I", 1, 0, True) for tag in directories]
+    if metadata.xmp:
+        extra.append((XMP, "B", len(metadata.xmp), metadata.xmp, True))
     big = height * width * channels * dtype.itemsize > 2**32 - 2**25
-    with tifffile.TiffWriter(file, bigtiff=big) as tiff:
+    with tifffile.TiffWriter(file, bigtiff=big, byteorder="<") as tiff:
         tiff.write(
             _strips(bands, STRIP_ROWS),
             shape=(height, width) if channels == 1 else shape,
@@ -47,9 +61,12 @@ def write_tiff(
             iccprofile=metadata.icc,
             resolution=metadata.dpi,
             resolutionunit="inch" if metadata.dpi else None,
+            description=texts.get(DESCRIPTION),
             software=False,
             metadata=None,
+            extratags=sorted(extra),
         )
+    _append_directories(file, directories, big)
 
 
 def _strips(bands: Iterable[NDArray[Any]], rows: int) -> Iterator[NDArray[Any]]:
@@ -58,7 +75,29 @@ def _strips(bands: Iterable[NDArray[Any]], rows: int) -> Iterator[NDArray[Any]]:
     for band in bands:
         rest = band if rest is None else np.concatenate([rest, band])
         while len(rest) >= rows:
-            yield rest[:rows]
+            yield np.ascontiguousarray(rest[:rows])
             rest = rest[rows:]
     if rest is not None and len(rest):
-        yield rest
+        yield np.ascontiguousarray(rest)
+
+
+def _append_directories(file: BinaryIO, directories: dict[int, dict[int, Any]], big: bool) -> None:
+    """Write EXIF and GPS behind the picture and point their tags there."""
+    import tifffile
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    header = b"II\x2b\0\x08\0\0\0\0\0\0\0\0\0\0\0" if big else b"II\x2a\0\0\0\0\0"
+    for tag, entries in directories.items():
+        directory = ImageFileDirectory_v2(header)
+        for key, value in entries.items():
+            directory[key] = value
+        offset = file.seek(0, io.SEEK_END)
+        file.write(b"\0" * (offset % 2))
+        offset += offset % 2
+        file.write(directory.tobytes(offset))
+        file.seek(0)
+        with tifffile.TiffFile(file) as tiff:
+            stand_in = tiff.pages.first.tags[tag - 1]
+            stand_in.overwrite(offset)
+        file.seek(stand_in.offset)
+        file.write(tag.to_bytes(2, "little"))

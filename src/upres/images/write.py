@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upres.errors import ImageError
+from upres.images.exif import resized
 from upres.images.picture import Metadata, Picture, to_8_bits
 from upres.images.png import write_png
 from upres.images.tiff import write_tiff
@@ -98,10 +99,14 @@ def write_bands(
     form = FORMATS[name]
     height, width, channels = shape
     if max(height, width) > form.side:
-        raise ImageError(f"{path}: {width}x{height} is too large for {name.upper()} "
-                         f"(at most {form.side} pixels a side); choose --format png or tiff")
+        raise ImageError(
+            f"{path}: {width}x{height} is too large for {name.upper()} "
+            f"(at most {form.side} pixels a side); choose --format png or tiff"
+        )
     if channels in (2, 4) and not form.alpha:
         raise ImageError(f"{path}: {name.upper()} cannot hold transparency; choose --format png, webp, avif or tiff")
+    if metadata.exif:
+        metadata = replace(metadata, exif=resized(metadata.exif, height, width))
     chosen = form.quality if quality is None else quality
     _atomically(path, lambda file: WRITERS[name](file, (height, width, channels), dtype, bands, metadata, chosen))
 
@@ -122,11 +127,11 @@ def _atomically(path: Path, fill: Callable[[BinaryIO], None]) -> None:
     part = path.with_name(f".upres-{secrets.token_hex(6)}.part")
     try:
         try:
-            with part.open("xb") as file:
+            with part.open("x+b") as file:
                 fill(file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(part, path)
+            part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
@@ -150,12 +155,14 @@ def _jpeg(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metad
 
 
 def _webp(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, quality: int | None) -> None:
-    image = _vips(shape, _bytes(bands), metadata)
+    image = _coloured(_vips(shape, _bytes(bands), metadata))
     file.write(image.webpsave_buffer(Q=quality, lossless=quality == 100, effort=2))
 
 
-def _avif(file: BinaryIO, shape: Shape, dtype: np.dtype[Any], bands: Bands, metadata: Metadata, quality: int | None) -> None:
-    image = _vips(shape, bands, metadata)
+def _avif(
+    file: BinaryIO, shape: Shape, dtype: np.dtype[Any], bands: Bands, metadata: Metadata, quality: int | None
+) -> None:
+    image = _coloured(_vips(shape, bands, metadata))
     bits = 12 if dtype == np.uint16 else 8
     file.write(image.heifsave_buffer(Q=quality, lossless=quality == 100, effort=1, bitdepth=bits, compression="av1"))
 
@@ -174,6 +181,15 @@ def _bmp(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metada
 
 
 WRITERS = {"png": _png, "jpeg": _jpeg, "webp": _webp, "avif": _avif, "tiff": _tiff, "bmp": _bmp, "gif": _gif}
+
+
+def _coloured(image: Any) -> Any:
+    """Grey with a grey profile as sRGB, for formats that store grey as RGB, which that profile does not fit."""
+    if image.bands > 2 or not image.get_typeof("icc-profile-data"):
+        return image
+    alpha = image[1] if image.bands == 2 else None
+    colour = image[0].icc_transform("srgb", embedded=True, depth=16 if image.format == "ushort" else 8)
+    return colour if alpha is None else colour.bandjoin(alpha)
 
 
 def _bytes(bands: Bands) -> Bands:
@@ -199,6 +215,8 @@ def _vips(shape: Shape, bands: Bands, metadata: Metadata) -> Any:
         picture.set_type(pyvips.GValue.blob_type, "icc-profile-data", metadata.icc)
     if metadata.exif:
         picture.set_type(pyvips.GValue.blob_type, "exif-data", b"Exif\0\0" + metadata.exif)
+    if metadata.xmp:
+        picture.set_type(pyvips.GValue.blob_type, "xmp-data", metadata.xmp)
     if metadata.dpi:
         picture = picture.copy(xres=metadata.dpi[0] / 25.4, yres=metadata.dpi[1] / 25.4)
         picture.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")

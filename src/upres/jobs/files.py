@@ -84,7 +84,7 @@ def _expand(name: str) -> list[Path]:
     path = Path(name)
     if path.exists() or path.is_symlink():
         return [path]
-    matches = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []
+    matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - Path.glob refuses absolute patterns
     if not matches:
         raise ImageError(f"{name}: there is no such file or folder")
     return [Path(match) for match in matches]

@@ -76,7 +76,7 @@ def run(
                 raise _StoppedError
             if job.target.exists() and not overwrite:
                 return Result(job, skipped=True)
-            made, notices = _upscale_file(job, start)
+            made, notices = _upscale_file(job)
             return Result(job, made, time.perf_counter() - start, notices)
         except MemoryError:
             error: Exception = ImageError(f"{job.source}: there is not enough memory for it")
@@ -88,7 +88,7 @@ def run(
             wrapped.__cause__ = error
             return Result(job, seconds=time.perf_counter() - start, error=wrapped)
 
-    def _upscale_file(job: Job, start: float) -> tuple[tuple[int, int], tuple[str, ...]]:
+    def _upscale_file(job: Job) -> tuple[tuple[int, int], tuple[str, ...]]:
         picture = read(job.source, max_megapixels=max_megapixels)
         height, width, channels = picture.pixels.shape
         target = size(height, width) if size else upscaler.target(height, width)

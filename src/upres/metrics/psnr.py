@@ -25,9 +25,7 @@ def luma(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.asarray(16 + rgb @ np.array([65.481, 128.553, 24.966]) / 255)
 
 
-def psnr(
-    sr: NDArray[Any], hr: NDArray[Any], *, shave: int, on: str = "y", round_luma: bool = False
-) -> float:
+def psnr(sr: NDArray[Any], hr: NDArray[Any], *, shave: int, on: str = "y", round_luma: bool = False) -> float:
     """Peak signal-to-noise ratio in dB, peak 255; infinite for equal images.
 
     Args:

@@ -14,6 +14,7 @@ NETWORKS: dict[str, type[Network]] = {
     "bicubicpp": BicubicPlusPlus,
 }
 
+
 @dataclass(frozen=True)
 class NetworkSpec:
     """What rebuilds a network: its name in `NETWORKS` and its constructor's arguments."""

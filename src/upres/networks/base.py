@@ -27,6 +27,7 @@ class Network(nn.Module):
         self.alignment = alignment
 
     def forward(self, lr: Tensor) -> Tensor:
+        """Pad to the alignment, upscale, crop."""
         height, width = lr.shape[-2:]
         padded = F.pad(lr, (0, -width % self.alignment, 0, -height % self.alignment))
         return self.upscale(padded)[..., : height * self.scale, : width * self.scale]

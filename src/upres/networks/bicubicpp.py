@@ -63,9 +63,11 @@ class BicubicPlusPlus(Network):
             nn.ModuleList([convolution(channels, channels) for _ in range(convolutions)]) for _ in range(blocks)
         )
         self.tail = convolution(channels, 3 * (step * scale) ** 2)
+        self.anchor: Tensor | None
         self.register_buffer("anchor", _nearest_kernel(scale, step) if anchor else None, persistent=False)
 
     def upscale(self, lr: Tensor) -> Tensor:
+        """See `Network.upscale`."""
         features = F.leaky_relu(self.head(lr), self.slope)  # (N, channels, H/step, W/step)
         for block in self.blocks:
             skip = features

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from upres.networks import NetworkSpec
+from upres.networks import Network, NetworkSpec
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -20,10 +19,10 @@ def save_checkpoint(path: Path, spec: NetworkSpec, network: nn.Module) -> None:
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     part = path.with_suffix(".part")
     save_file(state, part, metadata={"network": spec.name, "arguments": json.dumps(spec.arguments)})
-    os.replace(part, path)
+    part.replace(path)
 
 
-def load_checkpoint(path: Path) -> tuple[NetworkSpec, nn.Module]:
+def load_checkpoint(path: Path) -> tuple[NetworkSpec, Network]:
     """Rebuild a network with its weights, in evaluation mode on the CPU.
 
     Raises:

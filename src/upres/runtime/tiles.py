@@ -31,6 +31,7 @@ class Span:
 
     @property
     def length(self) -> int:
+        """Of the tile, halo included."""
         return self.stop - self.start
 
 
@@ -42,9 +43,7 @@ class Tile:
     columns: Span
 
 
-def plan(
-    height: int, width: int, *, tile: tuple[int, int], halo: int, alignment: int = 1
-) -> Iterator[list[Tile]]:
+def plan(height: int, width: int, *, tile: tuple[int, int], halo: int, alignment: int = 1) -> Iterator[list[Tile]]:
     """Tiles from left to right, row of tiles by row of tiles, all of the same size.
 
     Args:

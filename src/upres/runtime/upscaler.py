@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ class Upscaler:
             raise ValueError(f"tile must be at least 1, not {tile}")
         self.scale = scale
         self._family = _family(str(model))
-        self._open = lambda model, dtype: open_engine(engine, model, dtype, precision, threads)
+        self._engine_options = (engine, precision, threads)
         self._engines: dict[tuple[str, str], Engine] = {}
         self._loaded: dict[int, Model] = {}
         self._tile = tile
@@ -94,14 +95,16 @@ class Upscaler:
         Raises:
             ImageError: if the image is empty or of a kind not listed.
         """
+        result: Any
         if isinstance(image, Picture):
-            pixels = self._whole(image.pixels, size)
-            return Picture(pixels, image.metadata, image.format, image.notices)
-        if isinstance(image, np.ndarray):
+            result = replace(image, pixels=self._whole(image.pixels, size))
+        elif isinstance(image, np.ndarray):
             grey = image.ndim == 2
-            return self._whole(image[..., None], size)[..., 0] if grey else self._whole(image, size)
-        picture = from_pillow(image)
-        return to_pillow(Picture(self._whole(picture.pixels, size), picture.metadata), image)
+            result = self._whole(image[..., None], size)[..., 0] if grey else self._whole(image, size)
+        else:
+            picture = from_pillow(image)
+            result = to_pillow(replace(picture, pixels=self._whole(picture.pixels, size)), image)
+        return cast("AnyImage", result)
 
     @staticmethod
     def native_scale(model: str | Path) -> int:
@@ -159,7 +162,8 @@ class Upscaler:
     def _engine(self, model: Model, dtype: np.dtype[Any]) -> Engine:
         key = (model.card.name, dtype.name)
         if key not in self._engines:
-            self._engines[key] = self._open(model, dtype)
+            name, precision, threads = self._engine_options
+            self._engines[key] = open_engine(name, model, dtype, precision, threads)
         return self._engines[key]
 
     def _model_bands(
@@ -329,6 +333,8 @@ def _unpremultiply(premultiplied: Samples, alpha: Samples, channels: int, dtype:
 def _grey(rgb: Samples) -> Samples:
     """(H, W, 3) to (H, W, 1): the mean of what a network made of a grey picture's three equal channels."""
     if rgb.dtype.kind == "f":
-        return rgb.mean(axis=2, keepdims=True, dtype=rgb.dtype)
-    total = rgb.sum(axis=2, keepdims=True, dtype=np.uint32)
-    return ((2 * total + 3) // 6).astype(rgb.dtype)
+        mean: Samples = rgb.mean(axis=2, keepdims=True, dtype=rgb.dtype)
+        return mean
+    total: Samples = rgb.sum(axis=2, keepdims=True, dtype=np.uint32)
+    rounded: Samples = ((2 * total + 3) // 6).astype(rgb.dtype)
+    return rounded

@@ -75,8 +75,10 @@ def load_photographs(folder: str, scale: int, patch: int = 1) -> Photographs:
     with ThreadPoolExecutor() as pool:
         pairs = [pair for pair in pool.map(load, paths) if min(pair[1].shape[:2]) >= patch]
     if not pairs:
-        raise RecipeError(f"{folder or 'the folder of photographs'}: holds no photograph of at least "
-                          f"{patch * scale}x{patch * scale} pixels; set data.train and data.validation")
+        raise RecipeError(
+            f"{folder or 'the folder of photographs'}: holds no photograph of at least "
+            f"{patch * scale}x{patch * scale} pixels; set data.train and data.validation"
+        )
     return Photographs([hr for hr, _ in pairs], [lr for _, lr in pairs], scale)
 
 

@@ -1,9 +1,9 @@
 """Recipes: how a network is trained, stage by stage, as TOML.
 
-    [network]            name in `upres.networks.NETWORKS`; all other keys are its arguments
-    [data]               see `Data`
-    [[stage]]            see `Stage`; stages follow each other
-    [stage.losses]       name in `upres.training.losses.LOSSES` = weight
+[network]            name in `upres.networks.NETWORKS`; all other keys are its arguments
+[data]               see `Data`
+[[stage]]            see `Stage`; stages follow each other
+[stage.losses]       name in `upres.training.losses.LOSSES` = weight
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class Recipe:
 
     @property
     def steps(self) -> int:
+        """Of all stages."""
         return sum(stage.steps for stage in self.stages)
 
 

@@ -45,7 +45,7 @@ class SOAP(Optimizer):
         self.largest = largest
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]  # noqa: ARG002
         """One step; the first only measures the gradient."""
         for group in self.param_groups:
             for parameter in group["params"]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -98,7 +97,9 @@ def train(
                     log.write(total, loss=value, learning_rate=learning_rate(stage, step))
                     progress.update(task, completed=total, description=log.line)
                 if validation and (total % validate_every == 0 or last):
-                    log.write(total, psnr=_validate(run.averaged, validation), picture=_picture(run.averaged, validation))
+                    log.write(
+                        total, psnr=_validate(run.averaged, validation), picture=_picture(run.averaged, validation)
+                    )
                 if last or run.seconds_since_saved() > CHECKPOINT_SECONDS:
                     if not math.isfinite(float(loss)):
                         continue
@@ -172,7 +173,7 @@ class _StageRun:
         }
         part = out / "state.part"
         torch.save(state, part)
-        os.replace(part, out / "state.pt")
+        part.replace(out / "state.pt")
         save_checkpoint(out / "checkpoint.safetensors", recipe.network, self.averaged)
         self.saved = time.monotonic()
 
@@ -244,8 +245,10 @@ def _precision(stage: Stage, accelerator: str) -> Any:
 
 def _identity(recipe: Recipe) -> str:
     """What must not change between the parts of one run."""
-    return json.dumps({"network": asdict(recipe.network), "stages": [asdict(s) for s in recipe.stages],
-                       "seed": recipe.seed}, sort_keys=True)
+    return json.dumps(
+        {"network": asdict(recipe.network), "stages": [asdict(s) for s in recipe.stages], "seed": recipe.seed},
+        sort_keys=True,
+    )
 
 
 def _resume(out: Path, recipe: Recipe) -> dict[str, Any] | None:

@@ -26,4 +26,5 @@ class ONNXRuntimeEngine:
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def run(self, lr: NDArray[Any]) -> NDArray[Any]:
+        """See `upres.runtime.engines.Engine.run`."""
         return np.asarray(self._session.run(None, {"lr": lr[None]})[0][0])

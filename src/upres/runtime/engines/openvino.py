@@ -36,24 +36,29 @@ class OpenVINOEngine:
             self._options["INFERENCE_NUM_THREADS"] = threads
         if cache := _cache_folder():
             self._options["CACHE_DIR"] = str(cache)
-        self._requests: dict[tuple[int, ...], Any] = {}
+        self._compiled: dict[tuple[int, ...], Any] = {}
         self._lock = threading.Lock()
+        self._thread = threading.local()  # every thread its own requests, whose results it may keep for a while
 
     def run(self, lr: NDArray[Any]) -> NDArray[Any]:
+        """See `upres.runtime.engines.Engine.run`."""
         shape = (1, *lr.shape)
         key = shape if lr.shape[0] * lr.shape[1] >= STATIC_PIXELS else ()
-        with self._lock:
-            request = self._requests.get(key)
-            if request is None:
-                request = self._requests[key] = self._compile(key)
-            result = request.infer([lr[None]], share_inputs=True, share_outputs=True)
-            return np.asarray(result[0][0])
+        requests = self._thread.__dict__.setdefault("requests", {})
+        if key not in requests:
+            requests[key] = self._compile(key).create_infer_request()
+        result = requests[key].infer([lr[None]], share_inputs=True, share_outputs=True)
+        return np.asarray(result[0][0])
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
-        model = self._model.clone()
-        if shape:
-            model.reshape(shape)
-        return self._core.compile_model(model, "CPU", self._options).create_infer_request()
+        """The code for one tile shape, or for any if none is given."""
+        with self._lock:
+            if shape not in self._compiled:
+                model = self._model.clone()
+                if shape:
+                    model.reshape(shape)
+                self._compiled[shape] = self._core.compile_model(model, "CPU", self._options)
+            return self._compiled[shape]
 
     @cached_property
     def _model(self) -> Any:
