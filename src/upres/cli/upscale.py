@@ -77,6 +77,8 @@ def command(
         scale = 4.0
     if not 0 < scale <= MAX_SCALE:
         raise typer.BadParameter(f"--scale must be above 0 and at most {MAX_SCALE}")
+    if not max_megapixels > 0:
+        raise typer.BadParameter("--max-megapixels must be above 0")
     fit = _size(size) if size is not None else None
     mark = f"_{size.lower()}" if size else f"_x{scale:g}"
 

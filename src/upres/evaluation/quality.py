@@ -71,6 +71,8 @@ def pairs(folder: Path, scale: int) -> Iterator[tuple[str, NDArray[np.uint8], ND
     sets, or a folder of HR images, whose LR is then made by MATLAB's bicubic after cropping
     to a multiple of the scale.
     """
+    if not folder.is_dir():
+        raise ImageError(f"{folder}: there is no such folder")
     paired = folder / f"image_SRF_{scale}"
     for path in sorted((paired if paired.is_dir() else folder).iterdir()):
         if path.is_dir() or path.suffix == ".csv" or "_LR." in path.name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ def parse(block: bytes | None) -> Any:
     from PIL import Image
 
     exif = Image.Exif()
+    if not block:
+        return exif
     try:
-        if block:
+        with warnings.catch_warnings(action="ignore"):
             exif.load(block if block.startswith(b"Exif\0\0") else b"Exif\0\0" + block)
             for ifd in (EXIF_IFD, GPS_IFD):
                 exif.get_ifd(ifd)
@@ -70,7 +73,7 @@ def exif_of_tiff(path: Path) -> Any:
 
     source, exif = Image.Exif(), Image.Exif()
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
             source.load_from_fp(file)
             for tag in (DESCRIPTIVE | {ORIENTATION}) & set(source):
                 exif[tag] = source[tag]

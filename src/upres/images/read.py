@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,7 @@ def _read_with_vips(path: Path, max_megapixels: float) -> Picture:
         metadata = Metadata(
             exif=upright(exif),
             xmp=_upright_xmp(_blob(image, "xmp-data")),
-            dpi=_dpi(image, kind) or resolution(exif),
+            dpi=_dpi(path, image, kind) or resolution(exif),
         )
         notices = _page_notice(image, kind)
         image = image.autorot()
@@ -127,11 +128,29 @@ def _page_notice(image: Any, kind: str) -> tuple[str, ...]:
     return (f"has {pages} {what}s; only the first is upscaled",)
 
 
-def _dpi(image: Any, kind: str) -> tuple[float, float] | None:
-    # libvips counts pixels per millimetre and says 1.0 where a file says nothing.
-    if kind not in ("png", "jpeg", "tiff") or (image.xres, image.yres) == (1.0, 1.0):
+def _dpi(path: Path, image: Any, kind: str) -> tuple[float, float] | None:
+    """Pixels per inch, or None where the file does not state them; libvips would make them up."""
+    if kind == "tiff":
+        x, y = image.xres * 25.4, image.yres * 25.4
+        return None if (image.xres, image.yres) == (1.0, 1.0) else (round(x, 2), round(y, 2))
+    if kind not in ("png", "jpeg"):
         return None
-    return (round(image.xres * 25.4, 2), round(image.yres * 25.4, 2))
+    with path.open("rb") as file:
+        start = file.read(18)
+        if kind == "jpeg":
+            if start[6:11] != b"JFIF\0" or start[13] not in (1, 2):
+                return None
+            per_inch = {1: 1.0, 2: 2.54}[start[13]]
+            x, y = struct.unpack(">HH", start[14:18])
+            return (round(x * per_inch, 2), round(y * per_inch, 2)) if x and y else None
+        file.seek(8)
+        while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
+            length = struct.unpack(">I", head[:4])[0]
+            if head[4:] == b"pHYs":
+                x, y, unit = struct.unpack(">IIB", file.read(9))
+                return (round(x * 0.0254, 2), round(y * 0.0254, 2)) if unit == 1 and x and y else None
+            file.seek(length + 4, io.SEEK_CUR)
+    return None
 
 
 def _blob(image: Any, name: str) -> bytes | None:
@@ -163,10 +182,7 @@ def _read_bmp(path: Path, max_megapixels: float) -> Picture:
 
 def _quietly_opened(file: io.BytesIO) -> Image.Image:
     """Pillow's picture without its own size limit, which `_check_size` replaces."""
-    import warnings
-
     from PIL import Image
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with warnings.catch_warnings(action="ignore"):
         return Image.open(file, formats=["BMP"])

@@ -75,9 +75,7 @@ def resize_bands(
         border: as in `resize`.
 
     Yields:
-        Bands of the result, in order; concatenated they equal ``resize(image, target)``
-        except where the two factors differ and the width shrinks more: there the passes
-        swap order, which for integers can differ by one level.
+        Bands of the result, in order; concatenated they equal ``resize(image, target)``.
     """
     factors = (target[0] / source[0], target[1] / source[1])
     yield from _resize_bands(bands, source, target, factors, border, BLOCK)
@@ -95,8 +93,7 @@ def _resize_bands(
         raise ValueError(f"cannot resize {source[1]}x{source[0]} to {target[1]}x{target[0]}: no pixels")
     rows = _contributions(source[0], target[0], factors[0], border)
     columns = _contributions(source[1], target[1], factors[1], border)
-    whole = step == target[0]
-    columns_first = whole and factors[1] < factors[0]
+    columns_first = factors[1] < factors[0]
 
     incoming = iter(bands)
     buffer: NDArray[Any] | None = None
@@ -106,12 +103,11 @@ def _resize_bands(
         first, last = int(indices.min()), int(indices.max())
         while buffer is None or top + len(buffer) <= last:
             band = next(incoming)
+            band = _weigh_columns(band, *columns) if columns_first else band
             buffer = band if buffer is None else np.concatenate([buffer, band])
         buffer, top = buffer[first - top :], first
-        if columns_first:
-            yield _weigh_rows(_weigh_columns(buffer, *columns), indices - top, weights)
-        else:
-            yield _weigh_columns(_weigh_rows(buffer, indices - top, weights), *columns)
+        made = _weigh_rows(buffer, indices - top, weights)
+        yield made if columns_first else _weigh_columns(made, *columns)
 
 
 def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:

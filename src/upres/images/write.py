@@ -151,12 +151,12 @@ def _tiff(file: BinaryIO, shape: Shape, dtype: np.dtype[Any], bands: Bands, meta
 
 def _jpeg(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, quality: int | None) -> None:
     image = _vips(shape, _bytes(bands), metadata)
-    file.write(image.jpegsave_buffer(Q=quality, optimize_coding=True))
+    file.write(image.jpegsave_buffer(Q=quality, optimize_coding=True, keep=_kept(metadata)))
 
 
 def _webp(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, quality: int | None) -> None:
     image = _coloured(_vips(shape, _bytes(bands), metadata))
-    file.write(image.webpsave_buffer(Q=quality, lossless=quality == 100, effort=2))
+    file.write(image.webpsave_buffer(Q=quality, lossless=quality == 100, effort=2, keep=_kept(metadata)))
 
 
 def _avif(
@@ -164,11 +164,15 @@ def _avif(
 ) -> None:
     image = _coloured(_vips(shape, bands, metadata))
     bits = 12 if dtype == np.uint16 else 8
-    file.write(image.heifsave_buffer(Q=quality, lossless=quality == 100, effort=1, bitdepth=bits, compression="av1"))
+    file.write(
+        image.heifsave_buffer(
+            Q=quality, lossless=quality == 100, effort=1, bitdepth=bits, compression="av1", keep=_kept(metadata)
+        )
+    )
 
 
 def _gif(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, __: int | None) -> None:
-    file.write(_vips(shape, _bytes(bands), metadata).gifsave_buffer())
+    file.write(_vips(shape, _bytes(bands), metadata).gifsave_buffer(keep="none"))
 
 
 def _bmp(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, __: int | None) -> None:
@@ -190,6 +194,12 @@ def _coloured(image: Any) -> Any:
     alpha = image[1] if image.bands == 2 else None
     colour = image[0].icc_transform("srgb", embedded=True, depth=16 if image.format == "ushort" else 8)
     return colour if alpha is None else colour.bandjoin(alpha)
+
+
+def _kept(metadata: Metadata) -> int:
+    """The metadata that libvips shall write, as its flags; left alone it makes EXIF up."""
+    exif = metadata.exif is not None or metadata.dpi is not None
+    return 1 * exif | 2 * (metadata.xmp is not None) | 8 * (metadata.icc is not None)
 
 
 def _bytes(bands: Bands) -> Bands:

@@ -52,7 +52,7 @@ class BicubicPlusPlus(Network):
             raise ValueError(f"downscale must be one of {', '.join(STEPS)}, not {downscale!r}")
         step = STEPS[downscale]
         depth = blocks * convolutions + 1  # 3x3 convolutions at the inner resolution
-        super().__init__(scale, halo=step * depth + 1, alignment=step)
+        super().__init__(scale, halo=step * (depth + 1), alignment=step)
 
         def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
             return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)

@@ -22,6 +22,9 @@ from upres.training.losses import LOSSES
 __all__ = ["Data", "Recipe", "Stage", "load_recipe"]
 
 
+AT_LEAST_1 = {"steps", "batch", "patch"}
+
+
 @dataclass(frozen=True)
 class Data:
     """Where the pictures come from. LR is made by MATLAB's bicubic."""
@@ -138,14 +141,19 @@ def _recipe(table: dict[str, Any]) -> Recipe:
     if not isinstance(stages, list) or not stages:
         raise RecipeError("a recipe needs at least one [[stage]]")
     for number, stage in enumerate(stages):
-        for loss in stage.get("losses", {}):
+        for loss, weight in dict(stage.get("losses", {})).items():
+            where = f"stage.{number}.losses.{loss}"
             if loss not in LOSSES:
-                raise RecipeError(f"stage.{number}.losses.{loss}: no such loss; known: {', '.join(LOSSES)}")
+                raise RecipeError(f"{where}: no such loss; known: {', '.join(LOSSES)}")
+            if not isinstance(weight, int | float):
+                raise RecipeError(f"{where} = {weight!r}: must be a number")
+    if type(seed := table.get("seed", 0)) is not int:
+        raise RecipeError(f"seed = {seed!r}: must be int")
     return Recipe(
         spec,
         _fill(Data, table.get("data", {}), "data"),
         tuple(_fill(Stage, stage, f"stage.{number}") for number, stage in enumerate(stages)),
-        int(table.get("seed", 0)),
+        seed,
     )
 
 
@@ -166,6 +174,8 @@ def _fill(kind: type[Any], table: dict[str, Any], where: str) -> Any:
             raise RecipeError(f"{where}.{key} = {value!r}: must be {plain.__name__}")
         if isinstance(value, int | float) and value < 0:
             raise RecipeError(f"{where}.{key} = {value!r}: must not be negative")
+        if value == 0 and key in AT_LEAST_1:
+            raise RecipeError(f"{where}.{key} = {value!r}: must be at least 1")
     missing = [
         item.name
         for item in dataclasses.fields(kind)

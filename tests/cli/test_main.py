@@ -1,0 +1,158 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from upres.cli.main import app
+from upres.images import Metadata, Picture, read, write
+
+UPRES = [sys.executable, "-c", "from upres.cli.main import app; app(prog_name='upres')"]
+
+
+def upres(*words: object) -> Any:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
+def picture(tmp_path: Path, of_kind: Any) -> Path:
+    path = tmp_path / "photo.png"
+    write(path, Picture(of_kind(3, np.uint8), Metadata(dpi=(72.0, 72.0))))
+    return path
+
+
+def test_a_picture_alone_is_enough(picture: Path) -> None:
+    result = upres(picture)
+    assert result.exit_code == 0, result.output
+    made = read(picture.with_name("photo_x4.png"))
+    assert made.pixels.shape == (148, 204, 3)
+    assert made.metadata.dpi is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "shape"),
+    [
+        (["--scale", "2"], "photo_x2.png", (74, 102)),
+        (["-s", "2.5"], "photo_x2.5.png", (93, 128)),
+        (["--size", "100x90"], "photo_100x90.png", (90, 100)),
+        (["--size", "102x"], "photo_102x.png", (74, 102)),
+        (["--size", "x74"], "photo_x74.png", (74, 102)),
+        (["--format", "webp", "--quality", "50", "-s", "3"], "photo_x3.webp", (111, 153)),
+        (["--format", "jpeg", "--model", "fast_x2"], "photo_x4.jpg", (148, 204)),
+        (["--engine", "onnxruntime", "-s", "2"], "photo_x2.png", (74, 102)),
+    ],
+)
+def test_options(picture: Path, options: list[str], name: str, shape: tuple[int, int]) -> None:
+    result = upres(*options, picture)
+    assert result.exit_code == 0, result.output
+    assert read(picture.with_name(name)).pixels.shape[:2] == shape
+
+
+def test_quality_strip_overwrite_and_output(picture: Path) -> None:
+    out = picture.parent / "out"
+    sizes = {}
+    for quality in (20, 95):
+        assert upres(picture, "-o", out, "-f", "jpeg", "-q", quality, "--overwrite", "--strip").exit_code == 0
+        sizes[quality] = (out / "photo_x4.jpg").stat().st_size
+    assert sizes[20] < sizes[95]
+    assert read(out / "photo_x4.jpg").metadata.dpi is None
+    again = upres(picture, "-o", out, "-f", "jpeg")
+    assert again.exit_code == 0
+    assert "skipped" in again.output
+    assert upres(picture, "-o", picture.parent / "mine.webp").exit_code == 0
+    assert read(picture.parent / "mine.webp").format == "webp"
+
+
+def test_folders_report_bad_files_at_the_end(picture: Path) -> None:
+    (picture.parent / "bad.jpg").write_bytes(b"nothing")
+    result = upres(picture.parent, "-s", 2, "--jobs", 2)
+    assert result.exit_code == 1
+    assert result.output.rstrip().splitlines()[-1].startswith(f"upres: {picture.parent / 'bad.jpg'}: not a picture")
+    assert (picture.parent / "photo_x2.png").exists()
+    quiet = upres(picture.parent, "-s", 3, "--quiet")
+    assert "done" not in quiet.output
+    assert "bad.jpg" in quiet.output
+    debug = upres(picture.parent, "-s", 4, "--debug")
+    assert "Traceback" in debug.output
+    assert "Traceback" not in quiet.output
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["none.png"], "no such file"),
+        (["--scale", "0", "{}"], "above 0"),
+        (["--scale", "nan", "{}"], "above 0"),
+        (["--size", "12", "{}"], "WIDTHxHEIGHT"),
+        (["--size", "0x5", "{}"], "at least 1"),
+        (["--size", "5x5", "--scale", "2", "{}"], "not both"),
+        (["--model", "none", "{}"], "choose one of"),
+        (["--quality", "0", "{}"], "'--quality'"),
+        (["--format", "xyz", "{}"], "'xyz'"),
+        (["--engine", "abacus", "{}"], "'abacus'"),
+        (["--max-megapixels", "0", "{}"], "above 0"),
+        (["evaluate", "none", "."], "choose one of"),
+        (["evaluate", "fast_x2", "nowhere"], "nowhere"),
+        (["train", "none", "-o", "x"], "no recipe is called"),
+        (["export", "none.safetensors", "a.onnx"], "not a readable checkpoint"),
+    ],
+)
+def test_wrong_usage_is_status_2_and_one_sentence(picture: Path, words: list[str], says: str) -> None:
+    result = upres(*(word.format(picture) for word in words))
+    assert result.exit_code == 2, result.output
+    assert says in " ".join(result.output.replace("│", " ").split())
+    assert "Traceback" not in result.output
+
+
+def test_models_lists_what_is_bundled() -> None:
+    output = upres("models").output
+    for name in ("fast_x2", "fast_x3", "fast_x4", "Set14", "Apache-2.0"):
+        assert name in output
+
+
+def test_evaluate_prints_the_convention_and_bicubic_beside(tmp_path: Path, photograph: Any) -> None:
+    write(tmp_path / "a.png", Picture(photograph))
+    result = upres("evaluate", "fast_x2", tmp_path, "--images")
+    assert result.exit_code == 0, result.output
+    assert "2 pixels shaved" in result.output
+    means = [float(word) for word in result.output.splitlines()[-1].split() if "." in word]
+    assert means[0] > means[1] + 1
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom upres.cli.main import app\n"
+        "try: app(['upscale', '--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'numpy', 'openvino', 'onnx', 'PIL', 'pyvips', 'torch'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert "--overwrite" in shown
+    assert upres("--version").output.startswith("upres ")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_whole_files_only(tmp_path: Path, photograph: Any, kind: signal.Signals) -> None:
+    for number in range(30):
+        write(tmp_path / f"{number}.png", Picture(photograph))
+    out = tmp_path / "out"
+    process = subprocess.Popen([*UPRES, str(tmp_path), "-o", str(out)], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (out.is_dir() and any(out.glob("*.png"))) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(kind)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert "stopped" in said
+    assert "Traceback" not in said
+    assert {path.suffix for path in out.iterdir()} == {".png"}
+    assert len(list(out.iterdir())) < 30
+    for path in out.iterdir():
+        assert read(path).pixels.shape == (704, 960, 3)

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import onnx
+import pytest
+
+from upres.compression.export import count_multiply_adds, export
+from upres.networks import NetworkSpec
+from upres.networks.bicubicpp import BicubicPlusPlus
+from upres.networks.checkpoint import save_checkpoint
+from upres.runtime import load_model
+
+
+def test_the_model_carries_its_card(tmp_path: Path) -> None:
+    spec = NetworkSpec("bicubicpp", {"scale": 4, "anchor": True, "downscale": "none", "channels": 8})
+    save_checkpoint(tmp_path / "a.safetensors", spec, spec.build())
+    card = export(tmp_path / "a.safetensors", tmp_path / "mine_x4.onnx", data="photographs", quality={"Set5": 30.5})
+    assert load_model(tmp_path / "mine_x4.onnx").card == card
+    assert (card.name, card.scale, card.halo, card.alignment) == ("mine_x4", 4, 4, 1)
+    assert (card.network, card.arguments, card.data, card.quality) == (
+        "bicubicpp",
+        spec.arguments,
+        "photographs",
+        {"Set5": 30.5},
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.safetensors", "mine_x4.onnx"]
+
+
+@pytest.mark.parametrize("downscale", ["stride", "none"])
+def test_the_graph_is_plain(tmp_path: Path, downscale: str) -> None:
+    spec = NetworkSpec("bicubicpp", {"anchor": True, "downscale": downscale})
+    save_checkpoint(tmp_path / "a.safetensors", spec, spec.build())
+    export(tmp_path / "a.safetensors", tmp_path / "a.onnx")
+    kinds = {node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node}
+    assert kinds <= {"Conv", "LeakyRelu", "Add", "DepthToSpace", "Constant"}
+
+
+def test_multiply_adds_are_the_papers() -> None:
+    # 50,400 weights, each used once a pixel at half the LR resolution.
+    assert count_multiply_adds(BicubicPlusPlus()) == pytest.approx(50_400 / 4)

@@ -1,0 +1,59 @@
+"""What tests share: pictures, and the reference data that lies beside a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from upres.images import read
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of data sets and reference values; tests that need it skip where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"the reference data is not at {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def examples() -> Path:
+    return ROOT / "examples"
+
+
+@pytest.fixture(scope="session")
+def photograph(examples: Path) -> NDArray[np.uint8]:
+    """(176, 240, 3) uint8."""
+    return read(examples / "cat.webp").rgb8()
+
+
+@pytest.fixture(scope="session")
+def of_kind(photograph: NDArray[np.uint8]) -> Any:
+    """Makes a picture of a number of channels and a dtype; alpha fades from left to right."""
+
+    def make(channels: int, dtype: Any, height: int = 37, width: int = 51) -> NDArray[Any]:
+        rgb = photograph[60 : 60 + height, 50 : 50 + width]
+        fade = np.linspace(0, 255, width).astype(np.uint8)
+        alpha = np.broadcast_to(fade[None, :, None], (height, width, 1))
+        grey = rgb[..., 1:2]
+        pixels = {
+            1: grey,
+            2: np.concatenate([grey, alpha], axis=2),
+            3: rgb,
+            4: np.concatenate([rgb, alpha], axis=2),
+        }[channels]
+        if dtype == np.uint16:
+            rows = np.arange(height)[:, None, None]
+            return (pixels.astype(np.uint16) * 257) ^ (rows % 3).astype(np.uint16)  # low bits that 8 bits cannot hold
+        if dtype == np.float32:
+            return (pixels / 255).astype(np.float32)
+        return np.ascontiguousarray(pixels)
+
+    return make

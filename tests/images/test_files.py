@@ -1,0 +1,281 @@
+"""Reading and writing files: nothing is lost, nothing half-written, everything wrong is said."""
+
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from upres.errors import ImageError
+from upres.images import FORMATS, Metadata, Picture, read, write, write_bands
+from upres.images.exif import parse
+from upres.images.write import notices_of
+
+LOSSLESS = {"png": None, "tiff": None, "webp": 100, "avif": 100}
+
+
+def srgb() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def some_exif(orientation: int = 1) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x010F] = "Acme"
+    exif[0x8298] = "Somebody"
+    exif[0x0112] = orientation
+    exif.get_ifd(0x8769)[0x9003] = "2020:01:01 00:00:00"
+    exif.get_ifd(0x8769)[0xA002] = 9999
+    exif.get_ifd(0x8825)[1] = "N"
+    return exif
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("form", ["png", "tiff"])
+def test_png_and_tiff_keep_every_kind_bit_for_bit(
+    tmp_path: Path, of_kind: Any, form: str, dtype: Any, channels: int
+) -> None:
+    pixels = of_kind(channels, dtype)
+    write(tmp_path / f"a.{form}", Picture(pixels))
+    made = read(tmp_path / f"a.{form}").pixels
+    assert made.dtype == dtype
+    assert np.array_equal(made, pixels)
+
+
+@pytest.mark.parametrize("form", ["webp", "avif", "bmp"])
+def test_the_other_lossless_ways_keep_rgb(tmp_path: Path, of_kind: Any, form: str) -> None:
+    pixels = of_kind(3, np.uint8)
+    write(tmp_path / f"a.{form}", Picture(pixels), quality=LOSSLESS.get(form))
+    assert np.array_equal(read(tmp_path / f"a.{form}").pixels, pixels)
+
+
+@pytest.mark.parametrize("form", ["webp", "avif"])
+def test_alpha_survives_where_the_format_has_it(tmp_path: Path, of_kind: Any, form: str) -> None:
+    pixels = of_kind(4, np.uint8)
+    write(tmp_path / f"a.{form}", Picture(pixels), quality=100)
+    assert np.array_equal(read(tmp_path / f"a.{form}").pixels[..., 3], pixels[..., 3])
+
+
+def test_jpeg_and_gif_come_close(tmp_path: Path, of_kind: Any) -> None:
+    pixels = of_kind(3, np.uint8)
+    for form in ("jpeg", "gif"):
+        write(tmp_path / f"a.{form}", Picture(pixels))
+        made = read(tmp_path / f"a.{form}").pixels.astype(int)
+        assert np.abs(made - pixels).mean() < 6, form
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg", "webp", "avif", "tiff"])
+def test_metadata_goes_along_and_other_programs_read_it(tmp_path: Path, of_kind: Any, form: str) -> None:
+    metadata = Metadata(srgb(), some_exif().tobytes()[6:], b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>", (300.0, 200.0))
+    pixels = of_kind(3, np.uint8)
+    path = tmp_path / f"a.{form}"
+    write(path, Picture(pixels, metadata))
+    made = read(path)
+    assert made.format == form
+    assert made.metadata.icc == metadata.icc
+    assert made.metadata.xmp == metadata.xmp
+    assert made.metadata.dpi == pytest.approx((300, 200), abs=0.1)
+    with Image.open(path) as image:
+        theirs = image.getexif()
+        for exif in (theirs, parse(made.metadata.exif)):
+            assert exif[0x010F] == "Acme"
+            assert exif[0x8298] == "Somebody"
+            assert exif.get_ifd(0x8769)[0x9003] == "2020:01:01 00:00:00"
+            assert exif.get_ifd(0x8769)[0xA002] == pixels.shape[1]
+            assert exif.get_ifd(0x8825)[1] == "N"
+        assert image.info["icc_profile"] == metadata.icc
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg", "webp", "tiff"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_and_reset(tmp_path: Path, photograph: Any, form: str, orientation: int) -> None:
+    path = tmp_path / f"a.{form}"
+    Image.fromarray(photograph[:40, :64]).save(path, exif=some_exif(orientation), lossless=True)
+    with Image.open(path) as image:
+        from PIL import ImageOps
+
+        upright = np.asarray(ImageOps.exif_transpose(image))
+    made = read(path)
+    assert made.pixels.shape == upright.shape
+    assert np.abs(made.pixels.astype(int) - upright).mean() < 3
+    assert parse(made.metadata.exif)[0x0112] == 1
+
+
+def test_palette_and_one_bit_are_expanded(tmp_path: Path, photograph: NDArray[np.uint8]) -> None:
+    image = Image.fromarray(photograph[:20, :30])
+    palette = image.quantize(16)
+    palette.save(tmp_path / "p.png")
+    assert np.array_equal(read(tmp_path / "p.png").pixels, np.asarray(palette.convert("RGB")))
+    palette.save(tmp_path / "t.png", transparency=3)
+    assert read(tmp_path / "t.png").pixels.shape == (20, 30, 4)
+    image.convert("1").save(tmp_path / "1.png")
+    assert set(np.unique(read(tmp_path / "1.png").pixels)) == {0, 255}
+
+
+def test_cmyk_becomes_srgb_through_a_profile(tmp_path: Path) -> None:
+    cmyk = np.zeros((8, 8, 4), np.uint8)
+    cmyk[:4, :, 0] = 255  # cyan above, white below
+    Image.fromarray(cmyk, "CMYK").save(tmp_path / "a.tif")
+    picture = read(tmp_path / "a.tif")
+    assert picture.pixels.shape == (8, 8, 3)
+    assert picture.metadata.icc is not None
+    assert b"RGB " in picture.metadata.icc[:32]
+    red, green, blue = picture.pixels[1, 1].astype(int)
+    assert red < green < blue
+    assert picture.pixels[6, 6].min() > 250
+
+
+def test_of_several_frames_the_first_is_read_with_a_notice(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    picture = read(tmp_path / "a.gif")
+    assert tuple(picture.pixels[0, 0, :3]) == (255, 0, 0)
+    assert "2 frames" in picture.notices[0]
+
+
+def test_the_content_decides_not_the_name(tmp_path: Path, of_kind: Any) -> None:
+    write(tmp_path / "a.png", Picture(of_kind(3, np.uint8)))
+    (tmp_path / "a.png").rename(tmp_path / "a.jpg")
+    assert read(tmp_path / "a.jpg").format == "png"
+
+
+def test_names_that_libraries_would_interpret(tmp_path: Path, of_kind: Any) -> None:
+    for name in ("a[shrink=2].png", "ü 图.png", "-x.png", "%d.png"):
+        write(tmp_path / name, Picture(of_kind(3, np.uint8)))
+        assert read(tmp_path / name).pixels.shape == (37, 51, 3)
+
+
+@pytest.mark.parametrize("form", list(FORMATS))
+def test_a_file_cut_short_is_refused(tmp_path: Path, photograph: Any, form: str) -> None:
+    path = tmp_path / f"a.{form}"
+    write(path, Picture(photograph))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "empty"),
+        (b"hello, I am a text", "not a picture"),
+        (b"BM", "damaged"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+    ],
+)
+def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=says):
+        read(path)
+
+
+def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="no such file"):
+        read(tmp_path / "none.png")
+    with pytest.raises(ImageError, match="cannot be read"):
+        read(tmp_path)
+
+
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    bomb = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
+    (tmp_path / "bomb.png").write_bytes(bomb)
+    with pytest.raises(ImageError, match=r"3600 megapixels.*--max-megapixels"):
+        read(tmp_path / "bomb.png")
+
+
+def test_the_limit_can_be_set(tmp_path: Path, of_kind: Any) -> None:
+    write(tmp_path / "a.png", Picture(of_kind(1, np.uint8)))
+    with pytest.raises(ImageError, match="limit"):
+        read(tmp_path / "a.png", max_megapixels=0.001)
+    assert read(tmp_path / "a.png", max_megapixels=0.002).pixels.shape == (37, 51, 1)
+
+
+def test_float_samples_are_refused_not_reduced(tmp_path: Path) -> None:
+    Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(ImageError, match="float samples"):
+        read(tmp_path / "a.tif")
+
+
+def test_damaged_exif_does_not_cost_the_picture(tmp_path: Path, of_kind: Any) -> None:
+    image = Image.fromarray(of_kind(3, np.uint8))
+    image.save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff garbage")
+    assert read(tmp_path / "a.jpg").pixels.shape == (37, 51, 3)
+
+
+def test_bands_of_any_height_give_the_same_file(tmp_path: Path, of_kind: Any) -> None:
+    pixels = of_kind(3, np.uint16)
+    for form in ("png", "tiff", "webp"):
+        for height in (1, 10, 37):
+            bands = [pixels[top : top + height] for top in range(0, 37, height)]
+            write_bands(tmp_path / f"{height}.{form}", pixels.shape, pixels.dtype, bands, Metadata())
+        assert np.array_equal(read(tmp_path / f"1.{form}").pixels, read(tmp_path / f"10.{form}").pixels)
+        assert np.array_equal(read(tmp_path / f"1.{form}").pixels, read(tmp_path / f"37.{form}").pixels)
+
+
+def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: Path, of_kind: Any) -> None:
+    pixels = of_kind(3, np.uint8)
+    path = tmp_path / "a.png"
+    path.write_bytes(b"old")
+
+    def failing() -> Any:
+        yield pixels[:10]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_bands(path, pixels.shape, pixels.dtype, failing(), Metadata())
+    assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
+    assert path.read_bytes() == b"old"
+
+
+def test_what_cannot_be_written_says_why(tmp_path: Path, of_kind: Any) -> None:
+    rgb, rgba = Picture(of_kind(3, np.uint8)), Picture(of_kind(4, np.uint8))
+    with pytest.raises(ImageError, match="does not exist"):
+        write(tmp_path / "none" / "a.png", rgb)
+    with pytest.raises(ImageError, match="cannot tell the format"):
+        write(tmp_path / "a.xyz", rgb)
+    with pytest.raises(ImageError, match="cannot hold transparency"):
+        write(tmp_path / "a.jpg", rgba)
+    with pytest.raises(ImageError, match="too large for WEBP"):
+        write(tmp_path / "a.webp", Picture(np.zeros((1, 20000, 3), np.uint8)))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="/dev/full is a device of Linux")
+def test_a_full_disk_is_said(tmp_path: Path, of_kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ImageError, match="No space left"):
+        write(tmp_path / "a.png", Picture(of_kind(3, np.uint8)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_format_drops_is_said() -> None:
+    assert "16 bits become 8" in notices_of("jpeg", np.dtype(np.uint16), Metadata())[0]
+    assert "EXIF" in notices_of("bmp", np.dtype(np.uint8), Metadata(exif=b"II"))[0]
+    assert notices_of("png", np.dtype(np.uint16), Metadata(exif=b"II", icc=b"x")) == ()
+
+
+def test_the_png_is_one_that_pillow_reads(tmp_path: Path, photograph: NDArray[np.uint8]) -> None:
+    buffer = tmp_path / "a.png"
+    write(buffer, Picture(photograph))
+    with Image.open(io.BytesIO(buffer.read_bytes())) as image:
+        image.load()
+        assert np.array_equal(np.asarray(image), photograph)

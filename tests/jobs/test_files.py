@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from upres.errors import ImageError
+from upres.jobs import Job, collect
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "inner").mkdir()
+    for name in ("a.jpg", "b.PNG", "b.jpg", "scan.tif", "notes.txt", "done_x4.png", ".upres-1.part", "inner/c.webp"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def targets(jobs: list[Job], root: Path) -> dict[str, str]:
+    return {str(job.source.relative_to(root)): str(job.target.relative_to(root)) for job in jobs}
+
+
+def test_a_folder_gives_its_pictures_beside_themselves(folder: Path) -> None:
+    assert targets(collect([str(folder)], mark="_x4"), folder) == {
+        "a.jpg": "a_x4.png",
+        "b.PNG": "b_png_x4.png",
+        "b.jpg": "b_jpg_x4.png",
+        "scan.tif": "scan_x4.tif",
+    }
+
+
+def test_recursion_keeps_the_structure_in_another_folder(folder: Path) -> None:
+    jobs = collect([str(folder)], mark="_x2", output=folder / "out", recursive=True, format="jpeg")
+    assert targets(jobs, folder)["inner/c.webp"] == "out/inner/c_x2.jpg"
+
+
+def test_patterns_and_files_are_taken_once_and_as_named(folder: Path) -> None:
+    jobs = collect([str(folder / "*.jpg"), str(folder / "a.jpg"), str(folder / "notes.txt")], mark="_x4")
+    assert [job.source.name for job in jobs] == ["a.jpg", "b.jpg", "notes.txt"]
+
+
+def test_one_picture_to_one_file(folder: Path) -> None:
+    assert collect([str(folder / "a.jpg")], mark="_x4", output=folder / "z.webp") == [
+        Job(folder / "a.jpg", folder / "z.webp")
+    ]
+    with pytest.raises(ImageError, match="one file, but there are several"):
+        collect([str(folder)], mark="_x4", output=folder / "z.webp")
+
+
+def test_a_file_whose_name_is_a_pattern_is_that_file(folder: Path) -> None:
+    (folder / "a[1].jpg").touch()
+    assert [job.source.name for job in collect([str(folder / "a[1].jpg")], mark="_x4")] == ["a[1].jpg"]
+
+
+def test_nothing_found_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="no such file"):
+        collect([str(tmp_path / "none.jpg")], mark="_x4")
+    with pytest.raises(ImageError, match="no pictures found"):
+        collect([str(tmp_path)], mark="_x4")

@@ -1,0 +1,76 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from upres.errors import ImageError
+from upres.images import Metadata, Picture, read, write
+from upres.jobs import Job, run
+from upres.runtime import Upscaler
+
+
+@pytest.fixture(scope="module")
+def upscaler() -> Upscaler:
+    return Upscaler(scale=2)
+
+
+def test_bad_files_do_not_stop_the_good_ones(tmp_path: Path, of_kind: Any, upscaler: Upscaler) -> None:
+    pixels = of_kind(3, np.uint16)
+    write(tmp_path / "good.png", Picture(pixels, Metadata(dpi=(72.0, 72.0))))
+    (tmp_path / "bad.png").write_bytes((tmp_path / "good.png").read_bytes()[:900])
+    jobs = [Job(tmp_path / f"{name}.png", tmp_path / "out" / f"{name}.png") for name in ("good", "bad", "none")]
+    results = {result.job.source.stem: result for result in run(jobs, upscaler)}
+    assert results["good"].error is None
+    assert results["good"].size == (74, 102)
+    assert "damaged" in str(results["bad"].error)
+    assert "no such file" in str(results["none"].error)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.png"]
+    made = read(tmp_path / "out" / "good.png")
+    assert np.array_equal(made.pixels, upscaler(pixels))
+    assert made.metadata.dpi == pytest.approx((72, 72), abs=0.1)
+
+
+def test_existing_targets_are_skipped_unless_told(tmp_path: Path, of_kind: Any, upscaler: Upscaler) -> None:
+    write(tmp_path / "a.png", Picture(of_kind(3, np.uint8)))
+    (tmp_path / "b.png").write_bytes(b"precious")
+    job = Job(tmp_path / "a.png", tmp_path / "b.png")
+    (result,) = run([job], upscaler)
+    assert result.skipped
+    assert (tmp_path / "b.png").read_bytes() == b"precious"
+    (result,) = run([job], upscaler, overwrite=True, strip=True)
+    assert not result.skipped
+    assert read(tmp_path / "b.png").metadata == Metadata()
+
+
+def test_what_is_lost_is_said_and_progress_reaches_the_end(tmp_path: Path, of_kind: Any, upscaler: Upscaler) -> None:
+    write(tmp_path / "a.png", Picture(of_kind(3, np.uint16)))
+    shares: list[float] = []
+    job = Job(tmp_path / "a.png", tmp_path / "a.jpg")
+    (result,) = run([job], upscaler, progress=lambda _, share: shares.append(share))
+    assert result.notices == ("16 bits become 8 in JPEG",)
+    assert shares[-1] == 1
+
+
+def test_an_unexpected_failure_is_a_result_too(tmp_path: Path, of_kind: Any, upscaler: Upscaler) -> None:
+    write(tmp_path / "a.png", Picture(of_kind(3, np.uint8)))
+
+    def size(height: int, width: int) -> tuple[int, int]:
+        raise RuntimeError("surprise")
+
+    (result,) = run([Job(tmp_path / "a.png", tmp_path / "b.png")], upscaler, size=size)
+    assert isinstance(result.error, ImageError)
+    assert "surprise" in str(result.error)
+
+
+def test_stopping_leaves_no_partial_files(tmp_path: Path, photograph: Any, upscaler: Upscaler) -> None:
+    jobs = []
+    for number in range(6):
+        write(tmp_path / f"{number}.png", Picture(photograph))
+        jobs.append(Job(tmp_path / f"{number}.png", tmp_path / "out" / f"{number}.png"))
+    results = run(jobs, upscaler, workers=2)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    for path in (tmp_path / "out").iterdir():
+        assert path.suffix == ".png"
+        assert read(path).pixels.shape == (352, 480, 3)

@@ -1,0 +1,36 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upres.runtime.tiles import plan
+
+
+@given(
+    height=st.integers(1, 400),
+    width=st.integers(1, 400),
+    tile=st.tuples(st.integers(40, 300), st.integers(40, 300)),
+    halo=st.integers(0, 16),
+    alignment=st.sampled_from([1, 2, 4]),
+)
+def test_the_kept_parts_cover_every_pixel_once_and_have_their_halo(
+    height: int, width: int, tile: tuple[int, int], halo: int, alignment: int
+) -> None:
+    rows = list(plan(height, width, tile=tile, halo=halo, alignment=alignment))
+    for side, spans in ((height, [row[0].rows for row in rows]), (width, [tile.columns for tile in rows[0]])):
+        position = 0
+        for span in spans:
+            assert span.keep_start == position
+            position = span.keep_stop
+            assert span.keep_start < span.keep_stop
+            assert span.start == 0 or span.keep_start - span.start >= halo
+            assert span.stop >= side or span.stop - span.keep_stop >= halo
+            assert span.start % alignment == 0
+            assert span.length % alignment == 0
+            assert span.stop < side + alignment
+        assert position == side
+        assert len({span.length for span in spans}) == 1
+
+
+def test_a_tile_within_its_halo_is_refused() -> None:
+    with pytest.raises(ValueError, match="keeps nothing"):
+        list(plan(100, 100, tile=(16, 16), halo=8))

@@ -1,0 +1,225 @@
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+import upres
+from upres.compression.export import export
+from upres.errors import ImageError, ModelError
+from upres.images import Metadata, Picture, resize
+from upres.networks import NetworkSpec
+from upres.networks.checkpoint import save_checkpoint
+from upres.runtime import Upscaler
+
+ENGINES = ["openvino", "onnxruntime"]
+SCALES = [2, 3, 4]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("tile", [1, 40, 51, 64, 100])
+def test_tiles_give_the_bytes_of_one_pass(photograph: NDArray[np.uint8], scale: int, tile: int) -> None:
+    lr = photograph[:131, :175]
+    whole = Upscaler(scale=scale, tile=1000)(lr)
+    assert np.array_equal(Upscaler(scale=scale, tile=tile)(lr), whole)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_tiles_in_every_dtype_and_engine(of_kind: Any, engine: str, dtype: Any) -> None:
+    lr = of_kind(3, dtype, height=101, width=87)
+    whole = Upscaler(scale=3, engine=engine, tile=1000)(lr)
+    tiled = Upscaler(scale=3, engine=engine, tile=40)(lr)
+    assert tiled.dtype == dtype
+    np.testing.assert_allclose(tiled, whole, atol=1e-5 if dtype == np.float32 else 0)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (8, 1), (2, 2), (3, 5), (384, 7), (385, 386)])
+def test_any_size(size: tuple[int, int]) -> None:
+    lr = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    for scale in SCALES:
+        sr = Upscaler(scale=scale)(lr)
+        assert sr.shape == (size[0] * scale, size[1] * scale, 3)
+
+
+def test_the_engines_agree_with_the_network_in_torch(tmp_path: Path, photograph: NDArray[np.uint8]) -> None:
+    torch.manual_seed(1)
+    spec = NetworkSpec("bicubicpp", {"scale": 3, "channels": 8, "anchor": True})
+    network = spec.build()
+    save_checkpoint(tmp_path / "a.safetensors", spec, network)
+    export(tmp_path / "a.safetensors", tmp_path / "a.onnx")
+    lr = photograph[:61, :77]
+    with torch.inference_mode():
+        sr = network(torch.from_numpy(lr / np.float32(255)).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+    for engine in ENGINES:
+        upscaler = Upscaler(tmp_path / "a.onnx", scale=3, engine=engine)
+        np.testing.assert_allclose(upscaler((lr / 255).astype(np.float32)), sr, atol=1e-5)
+        expected = (sr.clip(0, 1) * 255).round()
+        assert np.abs(upscaler(lr) - expected).max() <= 1
+        assert (upscaler(lr) == expected).mean() > 0.999
+        words = upscaler(lr.astype(np.uint16) * 257)
+        assert np.abs(words - sr.clip(0, 1) * 65535).max() <= 0.51 + 65535 * 1e-6
+
+
+def test_values_beyond_the_range_are_clamped_not_wrapped() -> None:
+    checker = np.indices((40, 40)).sum(0) // 4 % 2 * 255
+    lr = np.repeat(checker[..., None], 3, axis=2).astype(np.uint8)
+    for engine in ENGINES:
+        sr = Upscaler(scale=4, engine=engine)(lr)
+        exact = Upscaler(scale=4, engine=engine)((lr / 255).astype(np.float32))
+        assert exact.max() > 1.01
+        assert exact.min() < -0.01
+        assert (sr[exact > 1] == 255).all()
+        assert (sr[exact < 0] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_the_same_kind_comes_back(of_kind: Any, channels: int, dtype: Any) -> None:
+    lr = of_kind(channels, dtype)
+    sr = Upscaler(scale=2)(lr)
+    assert sr.dtype == dtype
+    assert sr.shape == (74, 102, channels)
+    expected = resize(lr.astype(np.float64), sr.shape[:2])
+    seen = sr[..., :-1] * (sr[..., -1:] / expected.max()) if channels in (2, 4) else sr
+    weighted = expected[..., :-1] * (expected[..., -1:] / expected.max()) if channels in (2, 4) else expected
+    assert np.abs(seen - weighted).mean() < 0.05 * expected.max()
+
+
+def test_grey_without_a_channel_axis(of_kind: Any) -> None:
+    lr = of_kind(1, np.uint8)
+    upscaler = Upscaler(scale=2)
+    assert np.array_equal(upscaler(lr[..., 0]), upscaler(lr)[..., 0])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_transparent_surroundings_leave_no_fringe(dtype: Any) -> None:
+    peak = np.iinfo(dtype).max
+    lr = np.zeros((40, 40, 4), dtype)  # black where transparent
+    lr[10:30, 10:30] = [peak, peak // 2, 0, peak]
+    sr = Upscaler(scale=4)(lr)
+    opacity = sr[..., 3:] / peak
+    darker = opacity * (lr[20, 20, :3].astype(float) - sr[..., :3]) / peak  # as seen over any background
+    assert darker.max() < 0.15  # straight interpolation of colour and alpha would lose 0.25
+    edge = (opacity[..., 0] > 0.1) & (opacity[..., 0] < 0.9)
+    assert edge.sum() > 300
+    assert sr[60:100, 60:100, 3].min() > 0.995 * peak
+
+
+def test_opaque_alpha_changes_nothing(of_kind: Any) -> None:
+    rgb = of_kind(3, np.uint8)
+    rgba = np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], axis=2)
+    sr = Upscaler(scale=3)(rgba)
+    assert np.array_equal(sr[..., :3], Upscaler(scale=3)(rgb))
+    assert (sr[..., 3] == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+def test_pillow_images_come_back_as_pillow_images(photograph: NDArray[np.uint8], mode: str) -> None:
+    rgb = Image.fromarray(photograph[:20, :30])
+    image = Image.fromarray(photograph[:20, :30, 0].astype(np.uint16) * 257) if mode == "I;16" else rgb.convert(mode)
+    image.info["icc_profile"] = None if mode == "CMYK" else b"profile"
+    sr = Upscaler(scale=2)(image)
+    assert isinstance(sr, Image.Image)
+    assert sr.size == (60, 40)
+    assert sr.mode == {"1": "L", "P": "RGB", "CMYK": "RGB"}.get(mode, mode)
+    assert sr.info.get("icc_profile") == image.info["icc_profile"]
+
+
+def test_pictures_keep_their_metadata(of_kind: Any) -> None:
+    picture = Picture(of_kind(3, np.uint8), Metadata(icc=b"x"), "jpeg", ("a notice",))
+    sr = Upscaler(scale=2)(picture)
+    assert (sr.metadata, sr.format, sr.notices) == (picture.metadata, "jpeg", ("a notice",))
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 1.5, 2.5, 3.7, 5, 8])
+def test_any_scale_is_sharp_or_at_least_there(photograph: NDArray[np.uint8], scale: float) -> None:
+    lr = photograph[:33, :45]
+    sr = Upscaler(scale=scale)(lr)
+    expected = tuple(int(np.ceil(scale * side)) for side in (33, 45))
+    assert sr.shape == (*expected, 3)
+    assert np.abs(sr.astype(int) - resize(lr, (expected[0], expected[1]))).mean() < 9
+
+
+def test_a_target_size(photograph: NDArray[np.uint8]) -> None:
+    assert Upscaler()(photograph, size=(300, 301)).shape == (300, 301, 3)
+    assert np.array_equal(Upscaler()(photograph, size=(88, 120)), resize(photograph, (88, 120)))
+
+
+def test_a_model_of_the_next_larger_scale_is_taken(photograph: NDArray[np.uint8]) -> None:
+    lr = photograph[:40, :40]
+    expected = resize(Upscaler("fast_x3")(lr, size=(120, 120)), (100, 100))
+    assert np.array_equal(Upscaler("fast", scale=2.5)(lr), expected)
+
+
+def test_several_threads_share_one_upscaler(photograph: NDArray[np.uint8]) -> None:
+    upscaler = Upscaler(scale=2, tile=64)
+    crops = [np.ascontiguousarray(photograph[start : start + 90, start : start + 130]) for start in range(0, 60, 10)]
+    expected = [upscaler(crop) for crop in crops]
+    made: dict[int, NDArray[np.uint8]] = {}
+
+    def work(number: int) -> None:
+        made[number] = upscaler(crops[number])
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(crops))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(np.array_equal(made[number], expected[number]) for number in range(len(crops)))
+
+
+def test_what_cannot_be_used_says_why(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"choose one of fast, fast_x2"):
+        Upscaler("none")
+    with pytest.raises(ModelError, match="cannot be read"):
+        Upscaler("missing.onnx")
+    (tmp_path / "a.onnx").write_bytes(b"not onnx")
+    with pytest.raises(ModelError, match="not an ONNX"):
+        Upscaler(tmp_path / "a.onnx")
+    with pytest.raises(ModelError, match="no engine"):
+        Upscaler(engine="abacus")
+    with pytest.raises(ModelError, match="no precision"):
+        Upscaler(precision="f7")
+    with pytest.raises(ModelError, match="f32, not bf16"):
+        Upscaler(engine="onnxruntime", precision="bf16")
+    for scale in (0, -1, 33, float("nan")):
+        with pytest.raises(ValueError, match="scale"):
+            Upscaler(scale=scale)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 4, 5), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((4, 4, 3), np.int64),
+        np.zeros(4, np.uint8),
+        "a",
+    ],
+)
+def test_images_of_other_kinds_are_refused(image: Any) -> None:
+    with pytest.raises(ImageError):
+        Upscaler()(image)
+
+
+def test_one_call_from_path_to_path(tmp_path: Path, examples: Path, of_kind: Any) -> None:
+    picture = upres.upscale(examples / "cat.webp", scale=2, output=tmp_path / "a.png")
+    assert np.array_equal(upres.read(tmp_path / "a.png").pixels, picture.pixels)
+    assert upres.upscale(of_kind(3, np.uint8), size=(50, 60), output=str(tmp_path / "b.png")).shape == (50, 60, 3)
+    assert upres.upscale(Image.new("L", (5, 4)), output=tmp_path / "c.tif").size == (20, 16)
+    assert upres.read(tmp_path / "c.tif").pixels.shape == (16, 20, 1)
+
+
+def test_nothing_that_upscales_imports_torch() -> None:
+    code = (
+        "import sys, numpy, upres; upres.Upscaler(scale=2)(numpy.zeros((4, 4, 3), numpy.uint8)); upres.models();"
+        "import upres.jobs, upres.cli.main; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

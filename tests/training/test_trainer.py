@@ -1,0 +1,187 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from upres.errors import RecipeError, UpresError
+from upres.images import Picture, read, resize, write
+from upres.networks.checkpoint import load_checkpoint
+from upres.training import trainer
+from upres.training.data import load_photographs
+from upres.training.recipe import Recipe, load_recipe
+from upres.training.trainer import learning_rate, train
+
+RECIPE = """
+[network]
+name = "bicubicpp"
+scale = 2
+channels = 8
+anchor = true
+
+[[stage]]
+steps = {steps}
+batch = 4
+patch = 16
+warmup = 5
+optimizer = "{optimizer}"
+learning_rate = 3e-3
+losses = {{ l1 = 1.0, luma_l1 = 1.0 }}
+
+[[stage]]
+steps = 10
+batch = 2
+patch = 20
+warmup = 0
+learning_rate = 1e-4
+ema = 0.0
+losses = {{ charbonnier = 1.0 }}
+"""
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> tuple[Path, Path]:
+    """Photographs to train and to validate on."""
+    root = tmp_path_factory.mktemp("photographs")
+    for part, names in (("train", ("colosseum", "sign")), ("validation", ("cat",))):
+        (root / part).mkdir()
+        for name in names:
+            write(root / part / f"{name}.png", Picture(read(examples / f"{name}.webp").rgb8()))
+    return root / "train", root / "validation"
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, folders: tuple[Path, Path]) -> Any:
+    def make(steps: int = 40, optimizer: str = "adam", *changes: str) -> Recipe:
+        path = tmp_path / "recipe.toml"
+        path.write_text(RECIPE.format(steps=steps, optimizer=optimizer))
+        data = [f'data.train="{folders[0]}"', f'data.validation="{folders[1]}"']
+        return load_recipe(str(path), [*data, "stage.0.precision=32-true", "stage.1.precision=32-true", *changes])
+
+    return make
+
+
+def weights(checkpoint: Path) -> list[torch.Tensor]:
+    return list(load_checkpoint(checkpoint)[1].parameters())
+
+
+def metrics(out: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "soap"])
+def test_training_lowers_the_loss_and_beats_bicubic_or_the_start(tmp_path: Path, recipe: Any, optimizer: str) -> None:
+    out = tmp_path / "run"
+    train(recipe(300, optimizer), out, validate_every=50, log_every=10, quiet=True)
+    values = metrics(out)
+    assert [value["step"] for value in values] == sorted(value["step"] for value in values)
+    assert values[-1]["step"] == 310
+    losses = [value["loss"] for value in values if "loss" in value and value["step"] <= 300]
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+    psnr = [value["psnr"] for value in values if "psnr" in value]
+    assert max(psnr) > psnr[0] + 0.5
+    assert list(out.glob("events.out.tfevents.*"))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "soap"])
+def test_a_killed_run_goes_on_to_the_same_weights_bit_by_bit(
+    tmp_path: Path, recipe: Any, optimizer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(recipe(40, optimizer), tmp_path / "whole", validate_every=20, log_every=10, quiet=True)
+
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)  # save at every step
+    save = trainer._StageRun.save
+    stops = [17, 33, 44]
+
+    class Killed(Exception):
+        pass
+
+    def save_and_die(run: Any, out: Path, recipe: Recipe, number: int, total: int) -> None:
+        save(run, out, recipe, number, total)
+        if stops and total == stops[0]:
+            stops.pop(0)
+            raise Killed
+
+    monkeypatch.setattr(trainer._StageRun, "save", save_and_die)
+    while stops:
+        with pytest.raises(Killed):
+            train(recipe(40, optimizer), tmp_path / "parts", validate_every=20, log_every=10, quiet=True)
+    parts = train(recipe(40, optimizer), tmp_path / "parts", validate_every=20, log_every=10, quiet=True)
+    assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(parts), strict=True))
+    assert metrics(tmp_path / "whole") == metrics(tmp_path / "parts")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is of POSIX")
+def test_the_state_is_whole_after_kill_9(tmp_path: Path, recipe: Any) -> None:
+    made = recipe(4000)
+    code = (
+        "import sys; from upres.training import trainer; trainer.CHECKPOINT_SECONDS = 0.0;"
+        "from upres.training.recipe import load_recipe;"
+        "trainer.train(load_recipe(sys.argv[1], sys.argv[2:]), __import__('pathlib').Path('run'), quiet=True)"
+    )
+    changes = [f'data.train="{made.data.train}"', "stage.0.precision=32-true"]
+    command = [sys.executable, "-c", code, str(tmp_path / "recipe.toml"), *changes]
+    process = subprocess.Popen(command, cwd=tmp_path)
+    state = tmp_path / "run" / "state.pt"
+    deadline = time.monotonic() + 120
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert torch.load(state, weights_only=True)["step"] > 0
+    load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
+
+
+def test_a_folder_of_another_run_is_not_touched(tmp_path: Path, recipe: Any) -> None:
+    train(recipe(5), tmp_path / "run", quiet=True)
+    with pytest.raises(RecipeError, match="another recipe"):
+        train(recipe(6), tmp_path / "run", quiet=True)
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_state(tmp_path: Path, recipe: Any) -> None:
+    with pytest.raises(UpresError, match=r"lower stage.0.learning_rate"):
+        train(recipe(60, "adam", "stage.0.learning_rate=1e18"), tmp_path / "run", log_every=1, quiet=True)
+    for weight in (
+        weights(tmp_path / "run" / "checkpoint.safetensors") if (tmp_path / "run" / "state.pt").exists() else ()
+    ):
+        assert weight.isfinite().all()
+
+
+def test_no_photographs_is_said(tmp_path: Path, recipe: Any) -> None:
+    with pytest.raises(RecipeError, match=r"set data.train"):
+        train(recipe(5, "adam", f'data.train="{tmp_path}"'), tmp_path / "run", quiet=True)
+
+
+def test_the_learning_rate_rises_then_falls_along_a_cosine(recipe: Any) -> None:
+    stage = recipe(100).stages[0]
+    rates = [learning_rate(stage, step) for step in range(100)]
+    assert rates[0] == pytest.approx(stage.learning_rate / 5)
+    assert max(rates) == rates[5] == stage.learning_rate
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+    assert rates[99] < 1e-3 * stage.learning_rate
+
+
+def test_batches_depend_on_the_seed_alone_and_match_lr_to_hr(folders: tuple[Path, Path]) -> None:
+    photographs = load_photographs(str(folders[0]), 3, 16)
+    lr, hr = photographs.batch((0, 1, 2), 5, 16)
+    again, _ = photographs.batch((0, 1, 2), 5, 16)
+    other, _ = photographs.batch((0, 1, 3), 5, 16)
+    assert lr.shape == (5, 3, 16, 16)
+    assert hr.shape == (5, 3, 48, 48)
+    assert torch.equal(lr, again)
+    assert not torch.equal(lr, other)
+    for number in range(8):
+        lr, hr = photographs.batch((number,), 3, 16)
+        for patch, whole in zip(lr, hr, strict=True):
+            small: NDArray[np.float32] = resize(whole.permute(1, 2, 0).numpy(), (16, 16))
+            inside = np.abs(small - patch.permute(1, 2, 0).numpy())[3:-3, 3:-3]
+            assert inside.mean() < 0.004
