@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from upres.cli import upscale
 from upres.cli.main import app
-from upres.images import Metadata, Picture, read, write
+from upres.images import FORMATS, MAX_MEGAPIXELS, Metadata, Picture, read, write
+from upres.runtime.engines import ENGINES, PRECISIONS
 
 UPRES = [sys.executable, "-c", "from upres.cli.main import app; app(prog_name='upres')"]
 
@@ -108,6 +110,13 @@ def test_wrong_usage_is_status_2_and_one_sentence(picture: Path, words: list[str
     assert result.exit_code == 2, result.output
     assert says in " ".join(result.output.replace("│", " ").split())
     assert "Traceback" not in result.output
+
+
+def test_the_choices_are_the_ones_that_there_are() -> None:
+    assert [choice.value for choice in upscale.Format] == list(FORMATS)
+    assert [choice.value for choice in upscale.Engine] == list(ENGINES)
+    assert [choice.value for choice in upscale.Precision] == list(PRECISIONS)
+    assert MAX_MEGAPIXELS in (upscale.command.__defaults__ or ())
 
 
 def test_models_lists_what_is_bundled() -> None:

@@ -17,7 +17,7 @@ def badly_conditioned(optimizer: type[torch.optim.Optimizer], lr: float, steps: 
         chosen.zero_grad()
         loss.backward()
         chosen.step()
-    return float(loss)
+    return float(loss.item())
 
 
 def test_correlated_inputs_slow_it_less_than_adam() -> None:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from upres.jobs import Job, Result
 
-__all__ = ["Report", "report"]
+__all__ = ["Report"]
 
 
 class Report:
@@ -53,24 +53,23 @@ class Report:
             self.shares[job] = share
             self.bar.update(self.task, completed=sum(self.shares.values()))
 
-    def result(self, result: Result) -> bool:
-        """Print what became of a job; whether it went well."""
+    def result(self, result: Result) -> None:
+        """Print what became of a job."""
         self.done += 1
         self.advance(result.job, 1.0)
         self.bar.update(self.task, files=self._files())
         if result.error is not None:
             self.failures.append(result)
             self.console.print(f"[red]failed[/]  {escape(str(result.job.source))}")
-            return False
+            return
         if result.skipped:
             self.console.print(f"[yellow]skipped[/] {escape(str(result.job.target))} exists; --overwrite replaces it")
-            return True
+            return
         height, width = result.size
         line = f"{width}x{height}  {result.seconds:.2f} s"
         self.console.print(f"[green]done[/]    {escape(str(result.job.target))}  {line}")
         for notice in result.notices:
             self.console.print(f"        {escape(result.job.source.name)}: {escape(notice)}")
-        return True
 
     def errors(self, debug: bool) -> None:
         """Say, after everything, what failed and why."""
@@ -83,8 +82,3 @@ class Report:
 
     def _files(self) -> str:
         return f"{self.done}/{self.total} files"
-
-
-def report(jobs: list[Job], quiet: bool) -> Report:
-    """What shows the progress of these jobs."""
-    return Report(jobs, quiet)

@@ -19,9 +19,6 @@ Format = StrEnum("Format", ["png", "jpeg", "webp", "avif", "tiff", "bmp", "gif"]
 Engine = StrEnum("Engine", ["openvino", "onnxruntime"])
 Precision = StrEnum("Precision", ["f32", "bf16"])
 
-OUTPUT = "Output"
-QUALITY = "How"
-
 
 def command(
     inputs: Annotated[list[str], typer.Argument(metavar="PICTURE...", help="Files, folders or patterns like '*.jpg'.")],
@@ -66,8 +63,9 @@ def command(
 
     Exit status: 0 all done, 1 some failed, 2 wrong usage.
     """
+    from upres.cli.progress import Report
     from upres.errors import UpresError
-    from upres.jobs import collect
+    from upres.jobs import collect, run
     from upres.runtime import Upscaler
     from upres.runtime.upscaler import MAX_SCALE
 
@@ -82,7 +80,6 @@ def command(
     fit = _size(size) if size is not None else None
     mark = f"_{size.lower()}" if size else f"_x{scale:g}"
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         work = collect(inputs, mark=mark, output=output, format=format and format.value, recursive=recursive)
         upscaler = Upscaler(model, scale=1 if fit else scale, engine=engine.value, precision=precision.value)
@@ -92,9 +89,9 @@ def command(
         typer.echo(f"upres: {error}", err=True)
         raise typer.Exit(2) from None
 
-    from upres.cli.progress import report
-    from upres.jobs import run
-
+    # What ends a process politely ends this one as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    report = Report(work, quiet)
     results = run(
         work,
         upscaler,
@@ -105,16 +102,17 @@ def command(
         strip=strip,
         max_megapixels=max_megapixels,
         workers=min(jobs, len(work)),
-        progress=(progress := report(work, quiet)).advance,
+        progress=report.advance,
     )
     try:
-        with progress:
-            failed = [progress.result(result) for result in results].count(False)
+        with report:
+            for result in results:
+                report.result(result)
     except KeyboardInterrupt:
         typer.echo("upres: stopped; what was not finished is not there", err=True)
         sys.exit(130)
-    progress.errors(debug)
-    raise typer.Exit(1 if failed else 0)
+    report.errors(debug)
+    raise typer.Exit(1 if report.failures else 0)
 
 
 def _size(text: str) -> Callable[[int, int], tuple[int, int]]:

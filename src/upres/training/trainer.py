@@ -76,33 +76,24 @@ def train(
         task = progress.add_task("training", total=recipe.steps, completed=done)
         first = 0
         for number, stage in enumerate(recipe.stages):
-            if done >= first + stage.steps and number + 1 < len(recipe.stages):
+            if state and number < state["stage"]:
                 first += stage.steps
                 continue
             run = _StageRun(stage, network, accelerator)
-            if state and state["stage"] == number:
+            if state and number == state["stage"]:
                 run.load(state)
             for step in range(max(0, done - first), stage.steps):
-                lr, hr = photographs.batch((recipe.seed, number, step), stage.batch, stage.patch)
-                loss = run.step(step, lr, hr)
+                loss = run.step(step, *photographs.batch((recipe.seed, number, step), stage.batch, stage.patch))
                 total = first + step + 1
                 last = step + 1 == stage.steps
                 if total % log_every == 0 or last:
-                    value = float(loss)
-                    if not math.isfinite(value):
-                        raise UpresError(
-                            f"the loss is {value} at step {total}: lower stage.{number}.learning_rate; "
-                            f"{out / 'state.pt'} holds the last good state"
-                        )
+                    value = _finite(loss, total, number, out)
                     log.write(total, loss=value, learning_rate=learning_rate(stage, step))
                     progress.update(task, completed=total, description=log.line)
                 if validation and (total % validate_every == 0 or last):
-                    log.write(
-                        total, psnr=_validate(run.averaged, validation), picture=_picture(run.averaged, validation)
-                    )
+                    shown = _picture(run.averaged, validation)
+                    log.write(total, psnr=_validate(run.averaged, validation), picture=shown)
                 if last or run.seconds_since_saved() > CHECKPOINT_SECONDS:
-                    if not math.isfinite(float(loss)):
-                        continue
                     run.save(out, recipe, number, total)
             network.load_state_dict(run.averaged.state_dict())
             first += stage.steps
@@ -163,6 +154,9 @@ class _StageRun:
         return time.monotonic() - self.saved
 
     def save(self, out: Path, recipe: Recipe, number: int, total: int) -> None:
+        """Write state and checkpoint, unless the weights are no longer finite."""
+        if not all(weight.isfinite().all() for weight in self.raw.parameters()):
+            return
         state = {
             "recipe": _identity(recipe),
             "stage": number,
@@ -231,6 +225,14 @@ def _picture(network: nn.Module, photographs: Photographs) -> NDArray[np.uint8]:
     lr = photographs.lr[0]
     top, left = (max(0, side // 2 - 32) for side in lr.shape[:2])
     return upscale_rgb8(network, lr[top : top + 64, left : left + 64])
+
+
+def _finite(loss: Tensor, total: int, number: int, out: Path) -> float:
+    value = loss.item()
+    if not math.isfinite(value):
+        kept = f"; {out} keeps the last good state" if (out / "state.pt").exists() else ""
+        raise UpresError(f"the loss is {value} at step {total}: lower stage.{number}.learning_rate{kept}")
+    return value
 
 
 def _precision(stage: Stage, accelerator: str) -> Any:
