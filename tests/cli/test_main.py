@@ -99,8 +99,8 @@ def test_folders_report_bad_files_at_the_end(picture: Path) -> None:
         (["--format", "xyz", "{}"], "'xyz'"),
         (["--engine", "abacus", "{}"], "'abacus'"),
         (["--max-megapixels", "0", "{}"], "above 0"),
-        (["evaluate", "none", "."], "choose one of"),
-        (["evaluate", "fast_x2", "nowhere"], "nowhere"),
+        (["eval", "none", "-d", "."], "choose one of"),
+        (["eval", "fast_x2", "-d", "nowhere"], "nowhere"),
         (["train", "none", "-o", "x"], "no recipe is called"),
         (["export", "none.safetensors", "a.onnx"], "not a readable checkpoint"),
     ],
@@ -125,9 +125,9 @@ def test_models_lists_what_is_bundled() -> None:
         assert name in output
 
 
-def test_evaluate_prints_the_convention_and_bicubic_beside(tmp_path: Path, photograph: Any) -> None:
+def test_eval_prints_the_convention_and_bicubic_beside(tmp_path: Path, photograph: Any) -> None:
     write(tmp_path / "a.png", Picture(photograph))
-    result = upres("evaluate", "fast_x2", tmp_path, "--images")
+    result = upres("eval", "fast_x2", "--data", tmp_path, "--images")
     assert result.exit_code == 0, result.output
     assert "2 pixels shaved" in result.output
     means = [float(word) for word in result.output.splitlines()[-1].split() if "." in word]

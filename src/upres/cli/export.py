@@ -23,7 +23,7 @@ def command(
         list[Path] | None, typer.Option("--measure", help="Data sets whose PSNR the card shall state (repeatable).")
     ] = None,
 ) -> None:
-    """Write a checkpoint as a model that `upres --model` and `upres evaluate` take."""
+    """Write a checkpoint as a model that `upres --model` and `upres eval` take."""
     from upres.errors import MissingExtra
 
     try:

@@ -8,7 +8,8 @@ import typer
 from typer.core import TyperGroup
 
 import upres
-from upres.cli import evaluate, export, models, train, upscale
+from upres.cli import eval as evaluation
+from upres.cli import export, models, train, upscale
 
 __all__ = ["app"]
 
@@ -50,6 +51,6 @@ def main(
 
 app.command("upscale")(upscale.command)
 app.command("models")(models.command)
-app.command("evaluate")(evaluate.command)
+app.command("eval")(evaluation.command)
 app.command("train")(train.command)
 app.command("export")(export.command)
