@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ["Span", "Tile", "plan"]
+__all__ = ["SIDES", "Span", "Tile", "plan"]
+
+SIDES = (64, 96, 128, 192, 256, 384)
+"""The sides that tiles of large pictures have: so few that an engine can compile for each shape of them."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from upres.images.pillow import from_pillow, to_pillow
 from upres.runtime.card import Card
 from upres.runtime.engines import Engine, open_engine
 from upres.runtime.model import Model, bundled, load_model
-from upres.runtime.tiles import Span, Tile, plan
+from upres.runtime.tiles import SIDES, Span, Tile, plan
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["MAX_SCALE", "Upscaler", "models"]
 
 MAX_SCALE = 32
-TILE_SIDES = (64, 96, 128, 192, 256, 384)
 
 AnyImage = TypeVar("AnyImage", "NDArray[Any]", "Picture", "Image.Image")
 Samples = NDArray[Any]
@@ -233,9 +232,9 @@ class Upscaler:
         halo = math.ceil(card.halo / card.alignment) * card.alignment
         if self._tile is not None:
             return max(self._tile, 2 * halo + card.alignment)
-        if side <= TILE_SIDES[-1]:
+        if side <= SIDES[-1]:
             return side + card.alignment
-        usable = [tile for tile in TILE_SIDES if tile >= 8 * halo] or [8 * halo]
+        usable = [tile for tile in SIDES if tile >= 8 * halo] or [8 * halo]
 
         def computed(tile: int) -> int:
             return math.ceil((side - 2 * halo) / (tile - 2 * halo)) * tile

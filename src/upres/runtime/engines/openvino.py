@@ -13,15 +13,16 @@ import platformdirs
 from numpy.typing import NDArray
 
 from upres.errors import ModelError
+from upres.runtime.tiles import SIDES
 
 __all__ = ["OpenVINOEngine"]
 
-STATIC_PIXELS = 96 * 96
-"""Smaller tiles share one model of any shape: compiling costs more than it saves."""
-
 
 class OpenVINOEngine:
-    """Compiles one model a tile shape, and keeps the compiled code on disk."""
+    """Compiles for each tile shape of large pictures, which runs faster than one model for any shape.
+
+    Compiled code is kept on disk.
+    """
 
     def __init__(self, graph: bytes, precision: str, threads: int | None) -> None:
         import openvino
@@ -43,7 +44,7 @@ class OpenVINOEngine:
     def run(self, lr: NDArray[Any]) -> NDArray[Any]:
         """See `upres.runtime.engines.Engine.run`."""
         shape = (1, *lr.shape)
-        key = shape if lr.shape[0] * lr.shape[1] >= STATIC_PIXELS else ()
+        key = shape if set(lr.shape[:2]) <= set(SIDES) else ()
         requests = self._thread.__dict__.setdefault("requests", {})
         if key not in requests:
             requests[key] = self._compile(key).create_infer_request()
