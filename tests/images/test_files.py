@@ -179,8 +179,15 @@ def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes, says: str
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no such file"):
         read(tmp_path / "none.png")
-    with pytest.raises(ImageError, match="cannot be read"):
+    with pytest.raises(ImageError, match="not a file"):
         read(tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes with names are of POSIX")
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(ImageError, match="not a file"):
+        read(tmp_path / "a.png")
 
 
 def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:

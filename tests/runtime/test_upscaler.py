@@ -175,6 +175,18 @@ def test_several_threads_share_one_upscaler(photograph: NDArray[np.uint8]) -> No
     assert all(np.array_equal(made[number], expected[number]) for number in range(len(crops)))
 
 
+def test_the_first_calls_may_come_from_two_threads_at_once() -> None:
+    code = (
+        "import threading, numpy, upres\n"
+        "upscaler, barrier = upres.Upscaler(scale=2), threading.Barrier(4)\n"
+        "def work(dtype): barrier.wait(); upscaler(numpy.zeros((64, 64, 3), dtype))\n"
+        "threads = [threading.Thread(target=work, args=(dtype,)) for dtype in 2 * (numpy.uint8, numpy.uint16)]\n"
+        "[thread.start() for thread in threads]; [thread.join() for thread in threads]"
+    )
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 def test_what_cannot_be_used_says_why(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"choose one of fast, fast_x2"):
         Upscaler("none")

@@ -46,6 +46,8 @@ def read(path: Path | str, *, max_megapixels: float = MAX_MEGAPIXELS) -> Picture
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():
+            raise ImageError(f"{path}: not a file")
         with path.open("rb") as file:
             start = file.read(16)
         if not start:
@@ -86,7 +88,9 @@ def _read_with_vips(path: Path, max_megapixels: float) -> Picture:
         pixels = _pixels(path, image)
     except pyvips.Error as error:
         lines = str(error).strip().splitlines()
-        raise ImageError(f"{path}: the file is damaged or cut short ({lines[-1] if lines else 'no details'})") from None
+        raise ImageError(
+            f"{path}: cannot be decoded; it may be damaged or cut short ({lines[-1] if lines else 'no details'})"
+        ) from None
     return Picture(pixels, replace(metadata, icc=icc), kind, notices)
 
 
@@ -176,7 +180,7 @@ def _read_bmp(path: Path, max_megapixels: float) -> Picture:
                 image = image.convert("L" if image.mode == "1" else "RGB")
             pixels = np.array(image)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, struct.error) as error:
-        raise ImageError(f"{path}: the file is damaged or cut short ({error})") from None
+        raise ImageError(f"{path}: cannot be decoded; it may be damaged or cut short ({error})") from None
     return Picture(pixels if pixels.ndim == 3 else pixels[..., None], Metadata(dpi=dpi), "bmp")
 
 

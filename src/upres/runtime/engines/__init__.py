@@ -22,8 +22,7 @@ class Engine(Protocol):
     def run(self, lr: NDArray[Any]) -> NDArray[Any]:
         """(H, W, 3) LR, contiguous, sides aligned as the card says, to (r·H, r·W, 3) SR.
 
-        May be called from several threads. The result may be overwritten by the same
-        thread's next call.
+        May be called from several threads.
         """
         ...
 

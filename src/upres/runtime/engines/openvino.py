@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,11 @@ from upres.runtime.tiles import SIDES
 __all__ = ["OpenVINOEngine"]
 
 
+ONE_AT_A_TIME = threading.Lock()
+"""Held around all calls: the first ones from two threads at once have been seen to block each other for ever
+(the binding guards its static variables while it holds the interpreter's lock), and one inference uses all cores."""
+
+
 class OpenVINOEngine:
     """Compiles for each tile shape of large pictures, which runs faster than one model for any shape.
 
@@ -27,8 +31,9 @@ class OpenVINOEngine:
     def __init__(self, graph: bytes, precision: str, threads: int | None) -> None:
         import openvino
 
-        self._core = openvino.Core()
-        capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        with ONE_AT_A_TIME:
+            self._core = openvino.Core()
+            capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bf16" and "BF16" not in capabilities:
             raise ModelError("this processor does not compute bf16; use --precision f32")
         self._graph = graph
@@ -37,33 +42,23 @@ class OpenVINOEngine:
             self._options["INFERENCE_NUM_THREADS"] = threads
         if cache := _cache_folder():
             self._options["CACHE_DIR"] = str(cache)
-        self._compiled: dict[tuple[int, ...], Any] = {}
-        self._lock = threading.Lock()
-        self._thread = threading.local()  # every thread its own requests, whose results it may keep for a while
+        self._requests: dict[tuple[int, ...], Any] = {}
 
     def run(self, lr: NDArray[Any]) -> NDArray[Any]:
         """See `upres.runtime.engines.Engine.run`."""
-        shape = (1, *lr.shape)
-        key = shape if set(lr.shape[:2]) <= set(SIDES) else ()
-        requests = self._thread.__dict__.setdefault("requests", {})
-        if key not in requests:
-            requests[key] = self._compile(key).create_infer_request()
-        result = requests[key].infer([lr[None]], share_inputs=True, share_outputs=True)
-        return np.asarray(result[0][0])
+        shape = (1, *lr.shape) if set(lr.shape[:2]) <= set(SIDES) else ()
+        with ONE_AT_A_TIME:
+            if shape not in self._requests:
+                self._requests[shape] = self._compile(shape)
+            result = self._requests[shape].infer([lr[None]], share_inputs=True, share_outputs=True)
+            return np.array(result[0][0])
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
-        """The code for one tile shape, or for any if none is given."""
-        with self._lock:
-            if shape not in self._compiled:
-                model = self._model.clone()
-                if shape:
-                    model.reshape(shape)
-                self._compiled[shape] = self._core.compile_model(model, "CPU", self._options)
-            return self._compiled[shape]
-
-    @cached_property
-    def _model(self) -> Any:
-        return self._core.read_model(self._graph)
+        """A request for one tile shape, or for any if none is given."""
+        model = self._core.read_model(self._graph)
+        if shape:
+            model.reshape(shape)
+        return self._core.compile_model(model, "CPU", self._options).create_infer_request()
 
 
 def _cache_folder() -> Path | None:
