@@ -141,6 +141,14 @@ def test_the_state_is_whole_after_kill_9(tmp_path: Path, recipe: Any) -> None:
     load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
 
 
+def test_bf16_trains_weights_that_stay_f32(tmp_path: Path, recipe: Any) -> None:
+    made = recipe(20, "soap", "stage.0.precision=bf16-mixed", "stage.1.precision=bf16-mixed")
+    checkpoint = train(made, tmp_path / "run", log_every=1, quiet=True)
+    assert all(weight.dtype == torch.float32 for weight in weights(checkpoint))
+    losses = [value["loss"] for value in metrics(tmp_path / "run") if "loss" in value and value["step"] <= 20]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
 def test_a_folder_of_another_run_is_not_touched(tmp_path: Path, recipe: Any) -> None:
     train(recipe(5), tmp_path / "run", quiet=True)
     with pytest.raises(RecipeError, match="another recipe"):
