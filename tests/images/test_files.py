@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
@@ -105,6 +106,28 @@ def test_orientation_is_applied_and_reset(tmp_path: Path, photograph: Any, form:
     assert made.pixels.shape == upright.shape
     assert np.abs(made.pixels.astype(int) - upright).mean() < 3
     assert parse(made.metadata.exif)[0x0112] == 1
+
+
+@pytest.mark.parametrize("form", ["jpeg", "png", "tiff", "webp"])
+def test_large_pictures_are_turned_too(tmp_path: Path, photograph: Any, form: str) -> None:
+    large = np.tile(photograph, (12, 8, 1))
+    path = tmp_path / f"a.{form}"
+    Image.fromarray(large).save(path, exif=some_exif(6), lossless=True, quality=95)
+    made = read(path).pixels
+    assert made.shape == (large.shape[1], large.shape[0], 3)
+    assert np.abs(made.astype(int) - np.rot90(large, -1)).mean() < 4
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_tiff_with_premultiplied_colour_is_made_straight(tmp_path: Path, dtype: Any) -> None:
+    peak = np.iinfo(dtype).max
+    straight = np.full((6, 6, 4), peak, dtype)
+    straight[..., 1] = peak // 4
+    straight[..., 3] = peak // 2
+    premultiplied = straight.copy()
+    premultiplied[..., :3] = np.rint(straight[..., :3].astype(float) * (peak // 2) / peak)
+    tifffile.imwrite(tmp_path / "a.tif", premultiplied, photometric="rgb", extrasamples=["assocalpha"])
+    assert np.abs(read(tmp_path / "a.tif").pixels.astype(int) - straight).max() <= 1
 
 
 def test_palette_and_one_bit_are_expanded(tmp_path: Path, photograph: NDArray[np.uint8]) -> None:

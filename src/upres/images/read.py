@@ -83,7 +83,8 @@ def _read_with_vips(path: Path, max_megapixels: float) -> Picture:
             dpi=_dpi(path, image, kind) or resolution(exif),
         )
         notices = _page_notice(image, kind)
-        image = image.autorot()
+        if image.get_typeof("orientation") and image.get("orientation") > 1:
+            image = image.copy_memory().autorot()  # rows come in order from the file, turning needs them all
         image, icc = _to_rgb_or_grey(image)
         pixels = _pixels(path, image)
     except pyvips.Error as error:

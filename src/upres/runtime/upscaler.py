@@ -17,6 +17,7 @@ from upres.images.pillow import from_pillow, to_pillow
 from upres.runtime.card import Card
 from upres.runtime.engines import Engine, open_engine
 from upres.runtime.model import Model, bundled, load_model
+from upres.runtime.samples import Cut, Samples, alpha_cutter, grey, opaque, peak_of, rgb_cutter, unpremultiply
 from upres.runtime.tiles import SIDES, Span, Tile, plan
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ __all__ = ["MAX_SCALE", "Upscaler", "models"]
 MAX_SCALE = 32
 
 AnyImage = TypeVar("AnyImage", "NDArray[Any]", "Picture", "Image.Image")
-Samples = NDArray[Any]
 
 
 def models() -> list[Card]:
@@ -98,8 +98,8 @@ class Upscaler:
         if isinstance(image, Picture):
             result = replace(image, pixels=self._whole(image.pixels, size))
         elif isinstance(image, np.ndarray):
-            grey = image.ndim == 2
-            result = self._whole(image[..., None], size)[..., 0] if grey else self._whole(image, size)
+            flat = image.ndim == 2
+            result = self._whole(image[..., None], size)[..., 0] if flat else self._whole(image, size)
         else:
             picture = from_pillow(image)
             result = to_pillow(replace(picture, pixels=self._whole(picture.pixels, size)), image)
@@ -173,13 +173,13 @@ class Upscaler:
         colour, alpha = pixels, None
         if pixels.shape[2] in (2, 4):
             colour, alpha = pixels[..., :-1], pixels[..., -1:]
-            if not _opaque(alpha):
+            if not opaque(alpha):
                 yield from self._with_alpha(model, colour, alpha, progress)
                 return
-        for band in self._rgb_bands(model, pixels.shape[:2], pixels.dtype, _rgb_cutter(colour), progress):
-            result = band if colour.shape[2] == 3 else _grey(band)
+        for band in self._rgb_bands(model, pixels.shape[:2], pixels.dtype, rgb_cutter(colour), progress):
+            result = band if colour.shape[2] == 3 else grey(band)
             if alpha is not None:
-                result = np.concatenate([result, np.full_like(result[..., :1], _peak(pixels.dtype))], axis=2)
+                result = np.concatenate([result, np.full_like(result[..., :1], peak_of(pixels.dtype))], axis=2)
             yield result
 
     def _with_alpha(
@@ -189,18 +189,18 @@ class Upscaler:
         dtype = np.dtype(np.float32 if colour.dtype.kind == "f" else np.uint16)
         shape = (colour.shape[0], colour.shape[1])
         parts = [
-            self._rgb_bands(model, shape, dtype, _rgb_cutter(colour, alpha), None),
-            self._rgb_bands(model, shape, dtype, _alpha_cutter(alpha), progress),
+            self._rgb_bands(model, shape, dtype, rgb_cutter(colour, alpha), None),
+            self._rgb_bands(model, shape, dtype, alpha_cutter(alpha), progress),
         ]
         for premultiplied, opacity in zip(*parts, strict=True):
-            yield _unpremultiply(premultiplied, _grey(opacity), colour.shape[2], colour.dtype)
+            yield unpremultiply(premultiplied, grey(opacity), colour.shape[2], colour.dtype)
 
     def _rgb_bands(
         self,
         model: Model,
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
-        cut: Callable[[slice, slice], Samples],
+        cut: Cut,
         progress: Callable[[float], None] | None,
     ) -> Iterator[Samples]:
         """Run every tile of a picture; ``cut`` gives the (h, w, 3) samples of a rectangle."""
@@ -270,7 +270,7 @@ def _kept(span: Span, r: int) -> slice:
     return slice((span.keep_start - span.start) * r, (span.keep_stop - span.start) * r)
 
 
-def _padded(cut: Callable[[slice, slice], Samples], tile: Tile, height: int, width: int) -> Samples:
+def _padded(cut: Cut, tile: Tile, height: int, width: int) -> Samples:
     """A tile's samples, with zeros where its alignment reaches past the picture, as networks pad."""
     bottom, right = min(tile.rows.stop, height), min(tile.columns.stop, width)
     samples = cut(slice(tile.rows.start, bottom), slice(tile.columns.start, right))
@@ -278,62 +278,3 @@ def _padded(cut: Callable[[slice, slice], Samples], tile: Tile, height: int, wid
     if below or beside:
         samples = np.pad(samples, ((0, below), (0, beside), (0, 0)))
     return np.ascontiguousarray(samples)
-
-
-def _rgb_cutter(colour: Samples, alpha: Samples | None = None) -> Callable[[slice, slice], Samples]:
-    """Cuts RGB out of grey or RGB; with alpha, premultiplied and in 16 bits (or float)."""
-
-    def cut(rows: slice, columns: slice) -> Samples:
-        samples = colour[rows, columns]
-        if alpha is not None:
-            samples = _premultiply(samples, alpha[rows, columns])
-        return np.broadcast_to(samples, (*samples.shape[:2], 3))
-
-    return cut
-
-
-def _alpha_cutter(alpha: Samples) -> Callable[[slice, slice], Samples]:
-    def cut(rows: slice, columns: slice) -> Samples:
-        samples = alpha[rows, columns]
-        if samples.dtype == np.uint8:
-            samples = samples.astype(np.uint16) * 257
-        return np.broadcast_to(samples, (*samples.shape[:2], 3))
-
-    return cut
-
-
-def _peak(dtype: np.dtype[Any]) -> int:
-    return int(np.iinfo(dtype).max) if dtype.kind == "u" else 1
-
-
-def _opaque(alpha: Samples) -> bool:
-    return bool((alpha == _peak(alpha.dtype)).all())
-
-
-def _premultiply(colour: Samples, alpha: Samples) -> Samples:
-    if colour.dtype.kind == "f":
-        return colour * alpha
-    peak = _peak(colour.dtype)
-    product = colour.astype(np.float64) * alpha * (65535 / peak**2)
-    return np.rint(product).astype(np.uint16)
-
-
-def _unpremultiply(premultiplied: Samples, alpha: Samples, channels: int, dtype: np.dtype[Any]) -> Samples:
-    """Colour and alpha of the picture's own dtype from premultiplied RGB and its alpha."""
-    colour = premultiplied if channels == 3 else _grey(premultiplied)
-    peak = _peak(dtype)
-    inner = _peak(alpha.dtype)
-    opacity = alpha.astype(np.float32) / inner
-    straight = np.divide(colour, inner * opacity, out=np.zeros(colour.shape, np.float32), where=alpha > 0)
-    values = np.concatenate([straight.clip(0, 1), opacity.clip(0, 1)], axis=2) * peak
-    return np.rint(values).astype(dtype) if dtype.kind == "u" else values.astype(dtype)
-
-
-def _grey(rgb: Samples) -> Samples:
-    """(H, W, 3) to (H, W, 1): the mean of what a network made of a grey picture's three equal channels."""
-    if rgb.dtype.kind == "f":
-        mean: Samples = rgb.mean(axis=2, keepdims=True, dtype=rgb.dtype)
-        return mean
-    total: Samples = rgb.sum(axis=2, keepdims=True, dtype=np.uint32)
-    rounded: Samples = ((2 * total + 3) // 6).astype(rgb.dtype)
-    return rounded
