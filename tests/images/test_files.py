@@ -169,7 +169,7 @@ def test_the_content_decides_not_the_name(tmp_path: Path, of_kind: Any) -> None:
 
 
 def test_names_that_libraries_would_interpret(tmp_path: Path, of_kind: Any) -> None:
-    for name in ("a[shrink=2].png", "ü 图.png", "-x.png", "%d.png"):
+    for name in ("a[shrink=2].png", "ü 图.png", "-x.png", "%d.png", "b\udcff.png"):
         write(tmp_path / name, Picture(of_kind(3, np.uint8)))
         assert read(tmp_path / name).pixels.shape == (37, 51, 3)
 

@@ -152,6 +152,11 @@ def test_a_target_size(photograph: NDArray[np.uint8]) -> None:
     assert np.array_equal(Upscaler()(photograph, size=(88, 120)), resize(photograph, (88, 120)))
 
 
+def test_a_target_that_is_out_of_reach_is_refused(photograph: NDArray[np.uint8]) -> None:
+    with pytest.raises(ImageError, match="more than 32 times"):
+        Upscaler()(photograph[:4, :4], size=(4, 200))
+
+
 def test_a_model_of_the_next_larger_scale_is_taken(photograph: NDArray[np.uint8]) -> None:
     lr = photograph[:40, :40]
     expected = resize(Upscaler("fast_x3")(lr, size=(120, 120)), (100, 100))

@@ -50,8 +50,8 @@ class Report:
     def advance(self, job: Job, share: float) -> None:
         """Take note of how much of a job is done, from any thread."""
         with self.lock:
+            self.bar.advance(self.task, share - self.shares.get(job, 0.0))
             self.shares[job] = share
-            self.bar.update(self.task, completed=sum(self.shares.values()))
 
     def result(self, result: Result) -> None:
         """Print what became of a job."""

@@ -8,6 +8,7 @@ BMP, which libvips does not, and EXIF.
 from __future__ import annotations
 
 import io
+import os
 import re
 import struct
 import warnings
@@ -65,7 +66,7 @@ def _read_with_vips(path: Path, max_megapixels: float) -> Picture:
     import pyvips
 
     try:
-        source = pyvips.Source.new_from_file(str(path))
+        source = pyvips.Source.new_from_file(os.fsencode(path))
         loader = pyvips.vips_lib.vips_foreign_find_load_source(source.pointer)
         name = pyvips.ffi.string(loader).decode() if loader else ""
         kind = next((kind for part, kind in LOADERS.items() if f"Load{part}" in name), None)

@@ -132,6 +132,10 @@ class Upscaler:
         target = size or self.target(height, width)
         if min(target) < 1:
             raise ImageError(f"cannot make a picture of {target[1]}x{target[0]} pixels")
+        if max(target[0] / height, target[1] / width) > MAX_SCALE:
+            raise ImageError(
+                f"{target[1]}x{target[0]} is more than {MAX_SCALE} times a picture of {width}x{height}; ask for less"
+            )
         while (factor := max(target[0] / height, target[1] / width)) > self._largest:
             pixels = np.concatenate(list(self._model_bands(pixels, self._largest, None)))
             height, width = pixels.shape[:2]
