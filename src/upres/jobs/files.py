@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
+import os
+import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from upres.images import FORMATS
 __all__ = ["Job", "collect"]
 
 SUFFIXES = {suffix for form in FORMATS.values() for suffix in form.suffixes}
+
+
+FOREIGN_SUFFIXES = {".heic", ".heif", ".jp2", ".jxl", ".ppm", ".psd", ".svg", ".tga"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ def collect(
     A result is called ``<name><mark>.<format>``: PNG, or TIFF for a TIFF, unless ``format``
     says otherwise. It lies beside its source, or in the folder ``output``, where folders
     keep their inner structure. If two sources would share a name, their suffixes join it.
+    A picture that is named twice is done once.
 
     Args:
         inputs: files, folders, and patterns that the shell did not expand.
@@ -47,37 +53,57 @@ def collect(
         recursive: also look into the folders of folders.
 
     Raises:
-        ImageError: if an input does not exist or holds no picture, or ``output`` is one
-            file for several pictures.
+        ImageError: if an input does not exist, cannot be read or holds no picture, two
+            results would have one name, or ``output`` is one file for several pictures.
     """
-    found: list[tuple[Path, Path]] = []  # file, and the folder that its place in the output is relative to
+    found: dict[Path, tuple[Path, Path]] = {}  # by true path: the file, and what its place in the output is relative to
     folders = False
-    for name in inputs:
-        for path in _expand(name):
-            if path.is_dir():
-                folders = True
-                found += [(file, path) for file in _pictures(path, mark, recursive)]
-            else:
-                found.append((path, path.parent))
-    found = list(dict.fromkeys(found))
+    try:
+        for name in inputs:
+            for path in _expand(name):
+                files = [path]
+                if path.is_dir():
+                    folders = True
+                    files = list(_pictures(path, mark, recursive))
+                for file in files:
+                    found.setdefault(file.resolve(), (file, path if path.is_dir() else path.parent))
+        one_file = output is not None and not output.is_dir() and bool(output.suffix)
+    except OSError as error:
+        raise ImageError(f"{error.filename}: cannot be read ({error.strerror})") from None
     if not found:
         raise ImageError("no pictures found: name files, folders or patterns")
 
-    if output and output.suffix.lower() in SUFFIXES and not output.is_dir():
+    if output and one_file and output.suffix.lower() in SUFFIXES:
         if folders or len(found) > 1:
             raise ImageError(f"--output {output} is one file, but there are several pictures; name a folder")
-        return [Job(found[0][0], output)]
+        if format and output.suffix.lower() not in FORMATS[format].suffixes:
+            raise ImageError(f"--output {output} is not what a file of --format {format} is called")
+        ((file, _),) = found.values()
+        return [Job(file, output)]
+    if output and one_file and output.suffix.lower() in FOREIGN_SUFFIXES:
+        raise ImageError(f"--output {output}: upres writes .{', .'.join(FORMATS)}")
+    return _without_clashes([_names(file, root, mark, output, format) for file, root in found.values()])
 
-    def target(file: Path, root: Path, stem: str) -> Path:
-        folder = output / file.parent.relative_to(root) if output else file.parent
-        suffix = FORMATS[format or _default_format(file)].suffixes[0]
-        return folder / f"{stem}{mark}{suffix}"
 
-    names = Counter(target(file, root, file.stem) for file, root in found)
-    return [
-        Job(file, first if names[first := target(file, root, file.stem)] == 1 else target(file, root, _joined(file)))
-        for file, root in found
-    ]
+def _names(file: Path, root: Path, mark: str, output: Path | None, format: str | None) -> tuple[Path, Path, Path]:
+    """A picture, what its result is called, and what if another's is called so too."""
+    folder = output / file.parent.relative_to(root) if output else file.parent
+    suffix = FORMATS[format or _default_format(file)].suffixes[0]
+    joined = f"{file.stem}_{file.suffix.lstrip('.')}"
+    return file, folder / f"{file.stem}{mark}{suffix}", folder / f"{joined}{mark}{suffix}"
+
+
+def _without_clashes(names: list[tuple[Path, Path, Path]]) -> list[Job]:
+    plain = Counter(short for _, short, _ in names)
+    jobs: dict[Path, Job] = {}
+    for file, short, long in names:
+        target = short if plain[short] == 1 else long
+        if target in jobs:
+            raise ImageError(
+                f"{jobs[target].source} and {file} would both become {target}; upscale them to different folders"
+            )
+        jobs[target] = Job(file, target)
+    return list(jobs.values())
 
 
 def _expand(name: str) -> list[Path]:
@@ -90,21 +116,33 @@ def _expand(name: str) -> list[Path]:
     return [Path(match) for match in matches]
 
 
-def _pictures(folder: Path, mark: str, recursive: bool) -> list[Path]:
-    files = folder.rglob("*") if recursive else folder.glob("*")
-    return sorted(
-        file
-        for file in files
-        if file.suffix.lower() in SUFFIXES
-        and not file.stem.endswith(mark)
-        and not file.name.startswith(".upres-")
-        and file.is_file()
-    )
+def _pictures(folder: Path, mark: str, recursive: bool) -> Iterator[Path]:
+    """The pictures of a folder in order; folders in it that cannot be read, so that their job fails and is seen."""
+    unreadable: list[Path] = []
+
+    def note(error: OSError) -> None:
+        if Path(error.filename) == folder:
+            raise error
+        unreadable.append(Path(error.filename))
+
+    for place, inner, names in os.walk(folder, onerror=note):
+        inner[:] = sorted(inner) if recursive else []
+        for name in sorted(names):
+            file = Path(place, name)
+            wanted = file.suffix.lower() in SUFFIXES and not file.stem.endswith(mark)
+            if wanted and not name.startswith(".upres-") and not _is_special(file):
+                yield file
+    yield from unreadable
+
+
+def _is_special(file: Path) -> bool:
+    """Whether it is a pipe, a device or the like."""
+    try:
+        mode = file.stat().st_mode
+    except OSError:
+        return False  # reading it will say what is wrong
+    return not stat.S_ISREG(mode)
 
 
 def _default_format(file: Path) -> str:
     return "tiff" if file.suffix.lower() in FORMATS["tiff"].suffixes else "png"
-
-
-def _joined(file: Path) -> str:
-    return f"{file.stem}_{file.suffix.lstrip('.').lower()}"

@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from upres.errors import ImageError, UpresError
 from upres.images import MAX_MEGAPIXELS, Metadata, read, write_bands
@@ -81,12 +79,15 @@ def run(
         except MemoryError:
             error: Exception = ImageError(f"{job.source}: there is not enough memory for it")
             return Result(job, seconds=time.perf_counter() - start, error=error)
-        except (UpresError, _StoppedError) as error:
+        except OSError as problem:
+            error = ImageError(f"{job.target}: cannot be written ({problem.strerror})")
             return Result(job, seconds=time.perf_counter() - start, error=error)
-        except Exception as error:
-            wrapped = ImageError(f"{job.source}: failed unexpectedly ({type(error).__name__}: {error})")
-            wrapped.__cause__ = error
-            return Result(job, seconds=time.perf_counter() - start, error=wrapped)
+        except (UpresError, _StoppedError) as problem:
+            return Result(job, seconds=time.perf_counter() - start, error=problem)
+        except Exception as problem:
+            error = ImageError(f"{job.source}: failed unexpectedly ({type(problem).__name__}: {problem})")
+            error.__cause__ = problem
+            return Result(job, seconds=time.perf_counter() - start, error=error)
 
     def _upscale_file(job: Job) -> tuple[tuple[int, int], tuple[str, ...]]:
         picture = read(job.source, max_megapixels=max_megapixels)
@@ -95,12 +96,18 @@ def run(
         metadata = Metadata() if strip else picture.metadata
         name = format or format_of(job.target)
         _make_folder(job.target.parent)
-        bands = upscaler.bands(picture.pixels, target, lambda share: progress(job, share) if progress else None)
+
+        def advance(share: float) -> None:
+            if stop.is_set():
+                raise _StoppedError
+            if progress:
+                progress(job, share)
+
         write_bands(
             job.target,
             (*target, channels),
             picture.pixels.dtype,
-            _stoppable(bands, stop),
+            upscaler.bands(picture.pixels, target, advance),
             metadata,
             format=name,
             quality=quality,
@@ -117,13 +124,6 @@ def run(
 
 class _StoppedError(Exception):
     """The user stopped the run."""
-
-
-def _stoppable(bands: Iterable[NDArray[Any]], stop: threading.Event) -> Iterator[NDArray[Any]]:
-    for band in bands:
-        if stop.is_set():
-            raise _StoppedError
-        yield band
 
 
 def _make_folder(folder: Path) -> None:

@@ -17,7 +17,7 @@ from upres.images.pillow import from_pillow, to_pillow
 from upres.runtime.card import Card
 from upres.runtime.engines import Engine, open_engine
 from upres.runtime.model import Model, bundled, load_model
-from upres.runtime.samples import Cut, Samples, alpha_cutter, grey, opaque, peak_of, rgb_cutter, unpremultiply
+from upres.runtime.samples import Cut, Samples, grey, opaque, peak_of, rgb_cutter, spread_cutter
 from upres.runtime.tiles import SIDES, Span, Tile, plan
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_SCALE", "Upscaler", "models"]
 
 MAX_SCALE = 32
+BICUBIC_REST = 1.25  # what bicubic adds to the largest model before another pass is worth its time
 
 AnyImage = TypeVar("AnyImage", "NDArray[Any]", "Picture", "Image.Image")
 
@@ -66,11 +67,13 @@ class Upscaler:
         threads: int | None = None,
         tile: int | None = None,
     ) -> None:
-        if not 0 < scale <= MAX_SCALE:
+        if not 0 < float(scale) <= MAX_SCALE:
             raise ValueError(f"scale must be above 0 and at most {MAX_SCALE}, not {scale}")
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads must be at least 1, not {threads}")
         if tile is not None and tile < 1:
             raise ValueError(f"tile must be at least 1, not {tile}")
-        self.scale = scale
+        self.scale = float(scale)
         self._family = _family(str(model))
         self._engine_options = (engine, precision, threads)
         self._engines: dict[tuple[str, str], Engine] = {}
@@ -98,6 +101,7 @@ class Upscaler:
         if isinstance(image, Picture):
             result = replace(image, pixels=self._whole(image.pixels, size))
         elif isinstance(image, np.ndarray):
+            image = image.astype(image.dtype.newbyteorder("="), copy=False)
             flat = image.ndim == 2
             result = self._whole(image[..., None], size)[..., 0] if flat else self._whole(image, size)
         else:
@@ -129,15 +133,20 @@ class Upscaler:
         """
         _check(pixels)
         height, width = pixels.shape[:2]
-        target = size or self.target(height, width)
+        target = (int(size[0]), int(size[1])) if size else self.target(height, width)
         if min(target) < 1:
             raise ImageError(f"cannot make a picture of {target[1]}x{target[0]} pixels")
+
+        def again(_: float) -> None:
+            if progress:
+                progress(0.0)
+
         if max(target[0] / height, target[1] / width) > MAX_SCALE:
             raise ImageError(
                 f"{target[1]}x{target[0]} is more than {MAX_SCALE} times a picture of {width}x{height}; ask for less"
             )
-        while (factor := max(target[0] / height, target[1] / width)) > self._largest:
-            pixels = np.concatenate(list(self._model_bands(pixels, self._largest, None)))
+        while (factor := max(target[0] / height, target[1] / width)) > self._largest * BICUBIC_REST:
+            pixels = np.concatenate(list(self._model_bands(pixels, factor / self._largest, again)))
             height, width = pixels.shape[:2]
         if factor <= 1:
             yield resize(pixels, target)
@@ -189,15 +198,14 @@ class Upscaler:
     def _with_alpha(
         self, model: Model, colour: Samples, alpha: Samples, progress: Callable[[float], None] | None
     ) -> Iterator[Samples]:
-        """Colour is premultiplied, so that what cannot be seen does not bleed; 16 bits keep faint colours."""
-        dtype = np.dtype(np.float32 if colour.dtype.kind == "f" else np.uint16)
+        """Colour, spread to where it cannot be seen, and alpha go through the model one after the other."""
         shape = (colour.shape[0], colour.shape[1])
         parts = [
-            self._rgb_bands(model, shape, dtype, rgb_cutter(colour, alpha), None),
-            self._rgb_bands(model, shape, dtype, alpha_cutter(alpha), progress),
+            self._rgb_bands(model, shape, colour.dtype, spread_cutter(colour, alpha), progress),
+            self._rgb_bands(model, shape, colour.dtype, rgb_cutter(alpha), progress),
         ]
-        for premultiplied, opacity in zip(*parts, strict=True):
-            yield unpremultiply(premultiplied, grey(opacity), colour.shape[2], colour.dtype)
+        for rgb, opacity in zip(*parts, strict=True):
+            yield np.concatenate([rgb if colour.shape[2] == 3 else grey(rgb), grey(opacity)], axis=2)
 
     def _rgb_bands(
         self,
