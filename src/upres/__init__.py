@@ -60,7 +60,8 @@ def upscale(
             float32 in [0, 1], or a Pillow image.
         scale: how much larger.
         size: height and width of the result, instead of the scale.
-        output: also write the result to this file, in the format that its suffix says.
+        output: also write the result to this file, in the format that its suffix says;
+            float32 is written in 16 bits where the format has them.
         model: as for `Upscaler`, which is what to keep when there are several images.
         engine: as for `Upscaler`.
         precision: as for `Upscaler`.
@@ -88,7 +89,10 @@ def upscale(
         elif hasattr(result, "getexif"):
             write(output, from_pillow(result))
         else:
-            write(output, Picture(result if result.ndim == 3 else result[..., None]))
+            pixels = result if result.ndim == 3 else result[..., None]
+            if pixels.dtype.kind == "f":
+                pixels = (pixels.clip(0, 1) * 65535 + 0.5).astype("uint16")
+            write(output, Picture(pixels))
     return result
 
 

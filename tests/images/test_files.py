@@ -71,6 +71,11 @@ def test_jpeg_and_gif_come_close(tmp_path: Path, of_kind: Any) -> None:
         assert np.abs(made - pixels).mean() < 6, form
 
 
+def test_only_integers_are_written(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="uint8 or uint16"):
+        write(tmp_path / "a.png", Picture(np.zeros((2, 2, 3), np.float32)))
+
+
 @pytest.mark.parametrize("form", ["png", "jpeg", "webp", "avif", "tiff"])
 def test_metadata_goes_along_and_other_programs_read_it(tmp_path: Path, of_kind: Any, form: str) -> None:
     metadata = Metadata(srgb(), some_exif().tobytes()[6:], b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>", (300.0, 200.0))
@@ -130,6 +135,48 @@ def test_a_tiff_with_premultiplied_colour_is_made_straight(tmp_path: Path, dtype
     assert np.abs(read(tmp_path / "a.tif").pixels.astype(int) - straight).max() <= 1
 
 
+@pytest.mark.parametrize("form", ["png", "jpeg", "webp", "tiff"])
+@pytest.mark.parametrize("source", ["jpeg", "tiff"])
+def test_texts_that_are_not_ascii_survive(tmp_path: Path, of_kind: Any, source: str, form: str) -> None:
+    artist = "Jürgen Straße".encode()
+    entry = struct.pack("<HHII", 0x13B, 2, len(artist) + 1, 26)
+    block = b"II*\0\x08\0\0\0\x01\0" + entry + bytes(4) + artist + b"\0"
+    write(tmp_path / f"a.{source}", Picture(of_kind(3, np.uint8), Metadata(exif=block)))
+    write(tmp_path / f"b.{form}", read(tmp_path / f"a.{source}"))
+    assert artist in (tmp_path / f"b.{form}").read_bytes()
+
+
+def test_jpeg_exif_stays_as_it_is_but_for_orientation_and_size(tmp_path: Path, of_kind: Any) -> None:
+    exif = some_exif(6)
+    exif.get_ifd(0x8769)[0x927C] = bytes(range(256)) * 2  # a maker's note
+    Image.fromarray(of_kind(3, np.uint8)).save(tmp_path / "a.jpg", exif=exif)
+    for form in ("jpeg", "webp", "png"):
+        write(tmp_path / f"b.{form}", read(tmp_path / "a.jpg"))
+        with Image.open(tmp_path / f"b.{form}") as image:
+            theirs = image.getexif()
+            assert theirs.get_ifd(0x8769)[0x927C] == bytes(range(256)) * 2
+            assert theirs[0x0112] == 1
+            assert theirs.get_ifd(0x8769)[0xA002] == 37
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_a_tiff_that_lost_its_last_tiles_is_refused(tmp_path: Path, photograph: Any, compression: Any) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, photograph, tile=(64, 64), photometric="rgb", compression=compression)
+    assert np.array_equal(read(path).pixels, photograph)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ImageError, match="cut short"):
+        read(path)
+
+
+def test_a_tiff_of_raw_ycbcr_is_refused_not_shown_in_false_colours(tmp_path: Path, photograph: Any) -> None:
+    Image.fromarray(photograph).convert("YCbCr").save(tmp_path / "a.tif")
+    with pytest.raises(ImageError, match="YCbCr"):
+        read(tmp_path / "a.tif")
+    Image.fromarray(photograph).save(tmp_path / "b.tif", compression="jpeg")
+    assert np.abs(read(tmp_path / "b.tif").pixels.astype(int) - photograph).mean() < 8
+
+
 def test_palette_and_one_bit_are_expanded(tmp_path: Path, photograph: NDArray[np.uint8]) -> None:
     image = Image.fromarray(photograph[:20, :30])
     palette = image.quantize(16)
@@ -159,6 +206,15 @@ def test_of_several_frames_the_first_is_read_with_a_notice(tmp_path: Path) -> No
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     picture = read(tmp_path / "a.gif")
     assert tuple(picture.pixels[0, 0, :3]) == (255, 0, 0)
+    assert "2 frames" in picture.notices[0]
+
+
+@pytest.mark.parametrize("form", ["png", "webp", "avif"])
+def test_animations_of_other_formats_too(tmp_path: Path, photograph: Any, form: str) -> None:
+    frames = [Image.fromarray(photograph[:20, :30]), Image.fromarray(photograph[20:40, :30])]
+    frames[0].save(tmp_path / f"a.{form}", save_all=True, append_images=frames[1:], quality=95)
+    picture = read(tmp_path / f"a.{form}")
+    assert np.abs(picture.pixels[..., :3].astype(int) - photograph[:20, :30]).mean() < 8
     assert "2 frames" in picture.notices[0]
 
 

@@ -21,7 +21,7 @@ def targets(jobs: list[Job], root: Path) -> dict[str, str]:
 def test_a_folder_gives_its_pictures_beside_themselves(folder: Path) -> None:
     assert targets(collect([str(folder)], mark="_x4"), folder) == {
         "a.jpg": "a_x4.png",
-        "b.PNG": "b_png_x4.png",
+        "b.PNG": "b_PNG_x4.png",
         "b.jpg": "b_jpg_x4.png",
         "scan.tif": "scan_x4.tif",
     }
@@ -35,6 +35,28 @@ def test_recursion_keeps_the_structure_in_another_folder(folder: Path) -> None:
 def test_patterns_and_files_are_taken_once_and_as_named(folder: Path) -> None:
     jobs = collect([str(folder / "*.jpg"), str(folder / "a.jpg"), str(folder / "notes.txt")], mark="_x4")
     assert [job.source.name for job in jobs] == ["a.jpg", "b.jpg", "notes.txt"]
+
+
+def test_names_that_would_clash_are_refused_and_one_file_is_done_once(folder: Path) -> None:
+    (folder / "inner" / "a.jpg").touch()
+    with pytest.raises(ImageError, match="would both become"):
+        collect([str(folder / "a.jpg"), str(folder / "inner" / "a.jpg")], mark="_x4", output=folder / "out")
+    again = f"{folder}/inner/../a.jpg"
+    assert len(collect([str(folder / "a.jpg"), again, str(folder)], mark="_x4")) == 4
+    (folder / "b.JPG").touch()
+    assert len({job.target for job in collect([str(folder)], mark="_x4")}) == 5
+
+
+def test_outputs_that_make_no_sense_are_refused(folder: Path) -> None:
+    with pytest.raises(ImageError, match=r"upres writes .png, .jpeg"):
+        collect([str(folder / "a.jpg")], mark="_x4", output=folder / "z.heic")
+    with pytest.raises(ImageError, match="not what a file of --format png"):
+        collect([str(folder / "a.jpg")], mark="_x4", output=folder / "z.jpg", format="png")
+
+
+def test_names_too_long_for_the_system_are_said(folder: Path) -> None:
+    with pytest.raises(ImageError, match="cannot be read"):
+        collect(["a" * 300 + ".png"], mark="_x4")
 
 
 def test_one_picture_to_one_file(folder: Path) -> None:

@@ -98,18 +98,23 @@ def test_grey_without_a_channel_axis(of_kind: Any) -> None:
     assert np.array_equal(upscaler(lr[..., 0]), upscaler(lr)[..., 0])
 
 
+@pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_transparent_surroundings_leave_no_fringe(dtype: Any) -> None:
+def test_transparent_surroundings_leave_no_fringe(dtype: Any, soft: bool) -> None:
     peak = np.iinfo(dtype).max
-    lr = np.zeros((40, 40, 4), dtype)  # black where transparent
-    lr[10:30, 10:30] = [peak, peak // 2, 0, peak]
-    sr = Upscaler(scale=4)(lr)
-    opacity = sr[..., 3:] / peak
-    darker = opacity * (lr[20, 20, :3].astype(float) - sr[..., :3]) / peak  # as seen over any background
-    assert darker.max() < 0.15  # straight interpolation of colour and alpha would lose 0.25
-    edge = (opacity[..., 0] > 0.1) & (opacity[..., 0] < 0.9)
-    assert edge.sum() > 300
-    assert sr[60:100, 60:100, 3].min() > 0.995 * peak
+    y, x = np.mgrid[:60, :60]
+    alpha = np.clip((20 - np.hypot(y - 30, x - 30)) * (1 if soft else 1000) + 0.5, 0, 1)
+    colour = np.array([peak, peak // 2, peak // 8])
+    lr = np.zeros((60, 60, 4), dtype)
+    lr[..., :3] = np.where(alpha[..., None] > 0, colour, [0, peak, 0])  # green where it cannot be seen
+    lr[..., 3] = np.rint(alpha * peak)
+    for scale in SCALES:
+        sr = Upscaler(scale=scale)(lr)
+        opacity = sr[..., 3:] / peak
+        assert 0.85 < opacity.sum() / (np.pi * 20**2 * scale**2) < 1.15
+        seen = opacity * np.abs(sr[..., :3] - colour) / peak  # the error over a background of the same colour
+        assert seen.max() < 0.02
+        assert np.array_equal(Upscaler(scale=scale, tile=20)(lr), sr)
 
 
 def test_opaque_alpha_changes_nothing(of_kind: Any) -> None:
@@ -130,6 +135,17 @@ def test_pillow_images_come_back_as_pillow_images(photograph: NDArray[np.uint8],
     assert sr.size == (60, 40)
     assert sr.mode == {"1": "L", "P": "RGB", "CMYK": "RGB"}.get(mode, mode)
     assert sr.info.get("icc_profile") == image.info["icc_profile"]
+
+
+def test_a_turned_pillow_image_comes_back_upright_and_is_left_alone(photograph: NDArray[np.uint8]) -> None:
+    image = Image.fromarray(photograph[:20, :30])
+    image.getexif()[0x0112] = 6
+    sr = Upscaler(scale=2)(image)
+    assert sr.size == (40, 60)
+    assert sr.getexif().get(0x0112, 1) == 1
+    assert image.getexif()[0x0112] == 6
+    expected = Upscaler(scale=2)(np.ascontiguousarray(np.rot90(photograph[:20, :30], -1)))
+    assert np.array_equal(np.asarray(sr), expected)
 
 
 def test_pictures_keep_their_metadata(of_kind: Any) -> None:
@@ -232,6 +248,9 @@ def test_one_call_from_path_to_path(tmp_path: Path, examples: Path, of_kind: Any
     assert upres.upscale(of_kind(3, np.uint8), size=(50, 60), output=str(tmp_path / "b.png")).shape == (50, 60, 3)
     assert upres.upscale(Image.new("L", (5, 4)), output=tmp_path / "c.tif").size == (20, 16)
     assert upres.read(tmp_path / "c.tif").pixels.shape == (16, 20, 1)
+    sr = upres.upscale(of_kind(3, np.float32), scale=2, output=tmp_path / "d.png")
+    assert sr.dtype == np.float32
+    assert np.abs(upres.read(tmp_path / "d.png").pixels / 65535 - sr.clip(0, 1)).max() < 1e-5
 
 
 def test_nothing_that_upscales_imports_torch() -> None:

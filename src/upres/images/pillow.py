@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,48 +19,48 @@ __all__ = ["from_pillow", "to_pillow"]
 
 
 def from_pillow(image: Image.Image) -> Picture:
-    """A Pillow image's pixels and profile; palettes, 1-bit, CMYK and the like become grey or RGB.
+    """A Pillow image's pixels, turned upright, and metadata; palettes, 1-bit, CMYK become grey or RGB.
 
     Raises:
         ImageError: for 32-bit integer and float images, and objects that are no image.
     """
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     if not isinstance(image, Image.Image):
         raise ImageError(f"upres takes a numpy array or a Pillow image, not {type(image).__name__}")
-    icc = image.info.get("icc_profile")
+    exif = image.getexif()
+    metadata = Metadata(
+        image.info.get("icc_profile"),
+        exif=upright(exif.tobytes()) if len(exif) else None,
+        dpi=image.info.get("dpi"),
+    )
+    image = ImageOps.exif_transpose(image)
     if image.mode in ("I", "F"):
         raise ImageError(f"Pillow images of mode {image.mode} have no fixed range; give a uint16 or float32 array")
     if image.mode == "CMYK":
-        image, icc = _from_cmyk(image, icc), None
+        image, metadata = _from_cmyk(image, metadata.icc), replace(metadata, icc=None)
     elif image.mode == "P":
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     elif image.mode == "1":
         image = image.convert("L")
     elif image.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "I;16L", "I;16B"):
-        image = image.convert("RGBA" if image.mode in ("PA", "La", "RGBa") else "RGB")
+        image = image.convert({"PA": "RGBA", "RGBa": "RGBA", "La": "LA"}.get(image.mode, "RGB"))
     pixels = np.asarray(image)
     if image.mode.startswith("I;16"):
         pixels = pixels.astype(np.uint16)
-    exif = image.getexif()
-    metadata = Metadata(icc, exif=upright(exif) if len(exif) else None, dpi=image.info.get("dpi"))
     return Picture(pixels if pixels.ndim == 3 else pixels[..., None], metadata)
 
 
-def to_pillow(picture: Picture, source: Image.Image) -> Image.Image:
-    """A Pillow image with the profile, EXIF and resolution that the source image had."""
+def to_pillow(picture: Picture) -> Image.Image:
+    """A Pillow image that carries the picture's profile, EXIF and resolution."""
     from PIL import Image
 
-    pixels = picture.pixels
-    result = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    exif = source.getexif()
-    kept = {
-        "icc_profile": picture.metadata.icc,
-        "dpi": picture.metadata.dpi,
-        "exif": exif.tobytes() if len(exif) else None,
-    }
-    result.info.update({key: value for key, value in kept.items() if value})
-    return result
+    pixels, metadata = picture.pixels, picture.metadata
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    exif = None if metadata.exif is None else b"Exif\0\0" + metadata.exif
+    kept = {"icc_profile": metadata.icc, "dpi": metadata.dpi, "exif": exif}
+    image.info.update({key: value for key, value in kept.items() if value})
+    return image
 
 
 def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:

@@ -14,7 +14,7 @@ import struct
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,12 @@ from upres.errors import ImageError
 from upres.images.exif import exif_of_tiff, parse, resolution, upright
 from upres.images.picture import Metadata, Picture
 
-if TYPE_CHECKING:
-    from PIL import Image
-
 __all__ = ["MAX_MEGAPIXELS", "read"]
 
 MAX_MEGAPIXELS = 500.0
+
+YCBCR, JPEG_COMPRESSIONS = 6, (6, 7)  # TIFF's codes
+CHUNK_LENGTHS = {b"pHYs": 9, b"acTL": 8}
 
 # libvips' names for its loaders, and the formats that upres reads with them.
 LOADERS = {"Png": "png", "Jpeg": "jpeg", "Webp": "webp", "Heif": "avif", "Tiff": "tiff", "Nsgif": "gif"}
@@ -54,7 +54,9 @@ def read(path: Path | str, *, max_megapixels: float = MAX_MEGAPIXELS) -> Picture
         if not start:
             raise ImageError(f"{path}: the file is empty")
         if start[:2] == b"BM":
-            return _read_bmp(path, max_megapixels)
+            return _read_with_pillow(path, "bmp", max_megapixels)
+        if start[4:12] == b"ftypavis":
+            return _read_with_pillow(path, "avif", max_megapixels)
         return _read_with_vips(path, max_megapixels)
     except FileNotFoundError:
         raise ImageError(f"{path}: there is no such file") from None
@@ -75,15 +77,17 @@ def _read_with_vips(path: Path, max_megapixels: float) -> Picture:
                 f"{path}: not a picture in a format that upres reads (PNG, JPEG, WebP, AVIF, TIFF, BMP, GIF)"
             )
         options = {"unlimited": True} if kind in ("png", "jpeg", "avif", "tiff") else {}
+        if kind == "tiff":
+            _check_tiff(path)
         image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error", **options)
         _check_size(path, image.width, image.height, max_megapixels)
-        exif = exif_of_tiff(path) if kind == "tiff" else parse(_blob(image, "exif-data"))
+        exif = exif_of_tiff(path) if kind == "tiff" else _blob(image, "exif-data")
         metadata = Metadata(
             exif=upright(exif),
             xmp=_upright_xmp(_blob(image, "xmp-data")),
-            dpi=_dpi(path, image, kind) or resolution(exif),
+            dpi=_dpi(path, image, kind) or resolution(parse(exif)),
         )
-        notices = _page_notice(image, kind)
+        notices = _page_notice(path, image, kind)
         if image.get_typeof("orientation") and image.get("orientation") > 1:
             image = image.copy_memory().autorot()  # rows come in order from the file, turning needs them all
         image, icc = _to_rgb_or_grey(image)
@@ -126,12 +130,32 @@ def _pixels(path: Path, image: Any) -> NDArray[Any]:
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-def _page_notice(image: Any, kind: str) -> tuple[str, ...]:
+def _check_tiff(path: Path) -> None:
+    """Refuse what libvips would decode wrongly without a word."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            page: Any = tiff.pages.first
+            ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
+            photometric, compression = page.photometric, page.compression
+    except (tifffile.TiffFileError, ValueError, KeyError, IndexError, struct.error) as error:
+        raise ImageError(f"{path}: cannot be decoded; it may be damaged or cut short ({error})") from None
+    if max(ends, default=0) > path.stat().st_size:
+        raise ImageError(f"{path}: cannot be decoded; it may be damaged or cut short (its pixels end too early)")
+    if photometric == YCBCR and compression not in JPEG_COMPRESSIONS:
+        raise ImageError(f"{path}: holds YCbCr that is not JPEG inside; convert it to RGB first")
+
+
+def _page_notice(path: Path, image: Any, kind: str) -> tuple[str, ...]:
     pages = image.get("n-pages") if image.get_typeof("n-pages") else 1
-    if pages <= 1:
-        return ()
-    what = "page" if kind == "tiff" else "frame"
-    return (f"has {pages} {what}s; only the first is upscaled",)
+    if kind == "png" and (animation := _png_chunks(path).get(b"acTL")):
+        pages = struct.unpack(">I", animation[:4])[0]
+    return _notice(pages, "page" if kind == "tiff" else "frame")
+
+
+def _notice(pages: int, what: str) -> tuple[str, ...]:
+    return (f"has {pages} {what}s; only the first is upscaled",) if pages > 1 else ()
 
 
 def _dpi(path: Path, image: Any, kind: str) -> tuple[float, float] | None:
@@ -139,24 +163,31 @@ def _dpi(path: Path, image: Any, kind: str) -> tuple[float, float] | None:
     if kind == "tiff":
         x, y = image.xres * 25.4, image.yres * 25.4
         return None if (image.xres, image.yres) == (1.0, 1.0) else (round(x, 2), round(y, 2))
-    if kind not in ("png", "jpeg"):
-        return None
-    with path.open("rb") as file:
-        start = file.read(18)
-        if kind == "jpeg":
-            if start[6:11] != b"JFIF\0" or start[13] not in (1, 2):
-                return None
+    if kind == "png":
+        x, y, unit = struct.unpack(">IIB", _png_chunks(path).get(b"pHYs", bytes(9)))
+        return (round(x * 0.0254, 2), round(y * 0.0254, 2)) if unit == 1 and x and y else None
+    if kind == "jpeg":
+        with path.open("rb") as file:
+            start = file.read(18)
+        if start[6:11] == b"JFIF\0" and start[13] in (1, 2):
             per_inch = {1: 1.0, 2: 2.54}[start[13]]
             x, y = struct.unpack(">HH", start[14:18])
             return (round(x * per_inch, 2), round(y * per_inch, 2)) if x and y else None
+    return None
+
+
+def _png_chunks(path: Path) -> dict[bytes, bytes]:
+    """The small chunks before the pixels."""
+    chunks = {}
+    with path.open("rb") as file:
         file.seek(8)
         while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
             length = struct.unpack(">I", head[:4])[0]
-            if head[4:] == b"pHYs":
-                x, y, unit = struct.unpack(">IIB", file.read(9))
-                return (round(x * 0.0254, 2), round(y * 0.0254, 2)) if unit == 1 and x and y else None
+            if length == CHUNK_LENGTHS.get(head[4:]):
+                chunks[head[4:]] = file.read(length)
+                length = 0
             file.seek(length + 4, io.SEEK_CUR)
-    return None
+    return chunks
 
 
 def _blob(image: Any, name: str) -> bytes | None:
@@ -171,24 +202,24 @@ def _upright_xmp(xmp: bytes | None) -> bytes | None:
     return re.sub(rb"(<tiff:Orientation>)\d", rb"\g<1>1", xmp)
 
 
-def _read_bmp(path: Path, max_megapixels: float) -> Picture:
-    from PIL import UnidentifiedImageError
+def _read_with_pillow(path: Path, kind: str, max_megapixels: float) -> Picture:
+    """What the wheel of libvips does not read: BMP, and AVIF with several frames."""
+    from PIL import Image, UnidentifiedImageError
 
     try:
-        with io.BytesIO(path.read_bytes()) as file, _quietly_opened(file) as image:
+        with warnings.catch_warnings(action="ignore"):  # Pillow's own limit, which `_check_size` replaces
+            image: Image.Image = Image.open(path, formats=[kind.upper()])
+        with image:
             _check_size(path, image.width, image.height, max_megapixels)
-            dpi = image.info.get("dpi")
             if image.mode not in ("L", "RGB", "RGBA"):
                 image = image.convert("L" if image.mode == "1" else "RGB")
             pixels = np.array(image)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, struct.error) as error:
+            metadata = Metadata(
+                image.info.get("icc_profile"), upright(image.info.get("exif")), dpi=image.info.get("dpi")
+            )
+            notices = _notice(getattr(image, "n_frames", 1), "frame")
+    except UnidentifiedImageError:
+        raise ImageError(f"{path}: cannot be decoded; it may be damaged or cut short") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, struct.error) as error:
         raise ImageError(f"{path}: cannot be decoded; it may be damaged or cut short ({error})") from None
-    return Picture(pixels if pixels.ndim == 3 else pixels[..., None], Metadata(dpi=dpi), "bmp")
-
-
-def _quietly_opened(file: io.BytesIO) -> Image.Image:
-    """Pillow's picture without its own size limit, which `_check_size` replaces."""
-    from PIL import Image
-
-    with warnings.catch_warnings(action="ignore"):
-        return Image.open(file, formats=["BMP"])
+    return Picture(pixels if pixels.ndim == 3 else pixels[..., None], metadata, kind, notices)

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from upres.images.exif import DESCRIPTION, DESCRIPTIVE, EXIF_IFD, GPS_IFD, parse
+from upres.images.exif import DESCRIPTION, DESCRIPTIVE, EXIF_IFD, GPS_IFD, as_bytes, parse
 from upres.images.picture import Metadata
 
 __all__ = ["write_tiff"]
@@ -38,7 +38,7 @@ def write_tiff(
 
     height, width, channels = shape
     exif = parse(metadata.exif)
-    texts = {tag: str(exif[tag]) for tag in DESCRIPTIVE & set(exif)}
+    texts = {tag: as_bytes(exif[tag]) for tag in DESCRIPTIVE & set(exif)}
     directories = {tag: exif.get_ifd(tag) for tag in (EXIF_IFD, GPS_IFD) if exif.get_ifd(tag)}
     extra: list[tuple[Any, ...]] = [(tag, "s", 0, text, True) for tag, text in texts.items() if tag != DESCRIPTION]
     # tifffile does not write pointers to directories: these stand in for them until the end.
@@ -98,7 +98,7 @@ def _append_directories(file: BinaryIO, directories: dict[int, dict[int, Any]], 
     for tag, entries in directories.items():
         directory = ImageFileDirectory_v2(header)
         for key, value in entries.items():
-            directory[key] = value
+            directory[key] = as_bytes(value)
         offset = file.seek(0, io.SEEK_END)
         file.write(b"\0" * (offset % 2))
         offset += offset % 2

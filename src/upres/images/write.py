@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upres.errors import ImageError
-from upres.images.exif import resized
+from upres.images.exif import resized, with_resolution
 from upres.images.picture import Metadata, Picture, to_8_bits
 from upres.images.png import write_png
 from upres.images.tiff import write_tiff
 
 __all__ = ["FORMATS", "Format", "format_of", "notices_of", "write", "write_bands"]
+
+JPEG_BLOCK = 65_000
 
 Bands = Iterable[NDArray[Any]]
 Shape = tuple[int, int, int]
@@ -105,6 +107,10 @@ def write_bands(
         )
     if channels in (2, 4) and not form.alpha:
         raise ImageError(f"{path}: {name.upper()} cannot hold transparency; choose --format png, webp, avif or tiff")
+    if dtype not in (np.uint8, np.uint16):
+        raise ImageError(f"{path}: pictures are written from uint8 or uint16, not {dtype}")
+    if name == "jpeg" and max(len(block or b"") for block in (metadata.exif, metadata.xmp)) > JPEG_BLOCK:
+        raise ImageError(f"{path}: the EXIF or XMP is too long for JPEG; choose another --format or --strip")
     if metadata.exif:
         metadata = replace(metadata, exif=resized(metadata.exif, height, width))
     chosen = form.quality if quality is None else quality
@@ -150,50 +156,44 @@ def _tiff(file: BinaryIO, shape: Shape, dtype: np.dtype[Any], bands: Bands, meta
 
 
 def _jpeg(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, quality: int | None) -> None:
-    image = _vips(shape, _bytes(bands), metadata)
-    file.write(image.jpegsave_buffer(Q=quality, optimize_coding=True, keep=_kept(metadata)))
+    assert quality is not None
+    options = {"quality": quality, "subsampling": "4:4:4" if quality >= 90 else "4:2:0"}
+    _save_with_pillow(file, "JPEG", _whole(shape, _bytes(bands)), metadata, **options)
 
 
 def _webp(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, quality: int | None) -> None:
-    image = _coloured(_vips(shape, _bytes(bands), metadata))
-    file.write(image.webpsave_buffer(Q=quality, lossless=quality == 100, effort=2, keep=_kept(metadata)))
+    pixels, metadata = _coloured(_whole(shape, _bytes(bands)), metadata)
+    if metadata.dpi:
+        metadata = replace(metadata, exif=with_resolution(metadata.exif, metadata.dpi))
+    options = {"quality": quality, "lossless": quality == 100, "exact": True, "method": 2}
+    _save_with_pillow(file, "WEBP", pixels, metadata, **options)
 
 
-def _avif(
-    file: BinaryIO, shape: Shape, dtype: np.dtype[Any], bands: Bands, metadata: Metadata, quality: int | None
-) -> None:
-    image = _coloured(_vips(shape, bands, metadata))
-    bits = 12 if dtype == np.uint16 else 8
-    file.write(
-        image.heifsave_buffer(
-            Q=quality, lossless=quality == 100, effort=1, bitdepth=bits, compression="av1", keep=_kept(metadata)
-        )
-    )
+def _avif(file: BinaryIO, shape: Shape, dtype: np.dtype[Any], bands: Bands, metadata: Metadata, q: int | None) -> None:
+    image = _vips(*_coloured(_whole(shape, bands), metadata))
+    options = {"Q": q, "lossless": q == 100, "effort": 1, "bitdepth": 12 if dtype == np.uint16 else 8}
+    file.write(image.heifsave_buffer(compression="av1", keep=_kept(metadata), **options))
 
 
 def _gif(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, __: int | None) -> None:
-    file.write(_vips(shape, _bytes(bands), metadata).gifsave_buffer(keep="none"))
+    file.write(_vips(_whole(shape, _bytes(bands)), metadata).gifsave_buffer(keep="none"))
 
 
 def _bmp(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, __: int | None) -> None:
-    from PIL import Image
-
-    pixels = np.concatenate(list(_bytes(bands)))
-    Image.fromarray(pixels[..., 0] if shape[2] == 1 else pixels).save(
-        file, "BMP", **({"dpi": metadata.dpi} if metadata.dpi else {})
-    )
+    _save_with_pillow(file, "BMP", _whole(shape, _bytes(bands)), Metadata(dpi=metadata.dpi))
 
 
 WRITERS = {"png": _png, "jpeg": _jpeg, "webp": _webp, "avif": _avif, "tiff": _tiff, "bmp": _bmp, "gif": _gif}
 
 
-def _coloured(image: Any) -> Any:
+def _coloured(pixels: NDArray[Any], metadata: Metadata) -> tuple[NDArray[Any], Metadata]:
     """Grey with a grey profile as sRGB, for formats that store grey as RGB, which that profile does not fit."""
-    if image.bands > 2 or not image.get_typeof("icc-profile-data"):
-        return image
-    alpha = image[1] if image.bands == 2 else None
-    colour = image[0].icc_transform("srgb", embedded=True, depth=16 if image.format == "ushort" else 8)
-    return colour if alpha is None else colour.bandjoin(alpha)
+    if pixels.shape[2] > 2 or not metadata.icc:
+        return pixels, metadata
+    grey = _vips(np.ascontiguousarray(pixels[..., :1]), Metadata(metadata.icc))
+    colour = grey.icc_transform("srgb", embedded=True, depth=8 * pixels.itemsize)
+    made = np.concatenate([colour.numpy(), pixels[..., 1:]], axis=2)
+    return made, replace(metadata, icc=bytes(colour.get("icc-profile-data")))
 
 
 def _kept(metadata: Metadata) -> int:
@@ -206,28 +206,42 @@ def _bytes(bands: Bands) -> Bands:
     return (to_8_bits(band) if band.dtype == np.uint16 else band for band in bands)
 
 
-def _vips(shape: Shape, bands: Bands, metadata: Metadata) -> Any:
-    """The whole picture for one of libvips' encoders, which need all of it."""
-    import pyvips
-
-    height, width, channels = shape
-    image: Any = None
+def _whole(shape: Shape, bands: Bands) -> NDArray[Any]:
+    """The picture for encoders that need all of it."""
+    image: NDArray[Any] | None = None
     start = 0
     for band in bands:
         if image is None:
-            image = np.empty((height, width, channels), band.dtype)
+            image = np.empty(shape, band.dtype)
         image[start : start + len(band)] = band
         start += len(band)
-    wide, colour = image.dtype == np.uint16, channels > 2
+    assert image is not None
+    return image
+
+
+def _save_with_pillow(file: BinaryIO, name: str, pixels: NDArray[Any], metadata: Metadata, **options: Any) -> None:
+    """Pillow leaves EXIF as it is, to the byte."""
+    from PIL import Image
+
+    kept = {"icc_profile": metadata.icc, "xmp": metadata.xmp, "dpi": metadata.dpi}
+    kept["exif"] = None if metadata.exif is None else b"Exif\0\0" + metadata.exif
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    image.save(file, name, **options, **{key: value for key, value in kept.items() if value})
+
+
+def _vips(pixels: NDArray[Any], metadata: Metadata) -> Any:
+    import pyvips
+
+    wide, colour = pixels.dtype == np.uint16, pixels.shape[2] > 2
     interpretation = {(False, False): "b-w", (False, True): "srgb", (True, False): "grey16", (True, True): "rgb16"}
-    picture = pyvips.Image.new_from_array(image).copy(interpretation=interpretation[wide, colour])
+    image = pyvips.Image.new_from_array(pixels).copy(interpretation=interpretation[wide, colour])
     if metadata.icc:
-        picture.set_type(pyvips.GValue.blob_type, "icc-profile-data", metadata.icc)
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", metadata.icc)
     if metadata.exif:
-        picture.set_type(pyvips.GValue.blob_type, "exif-data", b"Exif\0\0" + metadata.exif)
+        image.set_type(pyvips.GValue.blob_type, "exif-data", b"Exif\0\0" + metadata.exif)
     if metadata.xmp:
-        picture.set_type(pyvips.GValue.blob_type, "xmp-data", metadata.xmp)
+        image.set_type(pyvips.GValue.blob_type, "xmp-data", metadata.xmp)
     if metadata.dpi:
-        picture = picture.copy(xres=metadata.dpi[0] / 25.4, yres=metadata.dpi[1] / 25.4)
-        picture.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
-    return picture
+        image = image.copy(xres=metadata.dpi[0] / 25.4, yres=metadata.dpi[1] / 25.4)
+        image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
+    return image

@@ -106,7 +106,7 @@ class Upscaler:
             result = self._whole(image[..., None], size)[..., 0] if flat else self._whole(image, size)
         else:
             picture = from_pillow(image)
-            result = to_pillow(replace(picture, pixels=self._whole(picture.pixels, size)), image)
+            result = to_pillow(replace(picture, pixels=self._whole(picture.pixels, size)))
         return cast("AnyImage", result)
 
     @staticmethod
