@@ -77,3 +77,8 @@ def test_nothing_found_is_said(tmp_path: Path) -> None:
         collect([str(tmp_path / "none.jpg")], mark="_x4")
     with pytest.raises(ImageError, match="no pictures found"):
         collect([str(tmp_path)], mark="_x4")
+
+
+def test_a_missing_file_does_not_stop_the_others(folder: Path) -> None:
+    jobs = collect([str(folder / "none.jpg"), str(folder / "a.jpg")], mark="_x4")
+    assert [job.source.name for job in jobs] == ["none.jpg", "a.jpg"]

@@ -2,7 +2,7 @@
 
 libvips decodes: of the well-kept libraries it is the one that holds 16-bit RGB in PNG,
 TIFF and AVIF, applies CMYK profiles, and says when a file is cut short. Pillow reads
-BMP, which libvips does not, and EXIF.
+BMP and animated AVIF, which libvips' wheel does not.
 """
 
 from __future__ import annotations

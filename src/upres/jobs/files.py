@@ -42,7 +42,8 @@ def collect(
     A result is called ``<name><mark>.<format>``: PNG, or TIFF for a TIFF, unless ``format``
     says otherwise. It lies beside its source, or in the folder ``output``, where folders
     keep their inner structure. If two sources would share a name, their suffixes join it.
-    A picture that is named twice is done once.
+    A picture that is named twice is done once; one that is missing beside others gets its
+    job too, which will say so.
 
     Args:
         inputs: files, folders, and patterns that the shell did not expand.
@@ -53,7 +54,7 @@ def collect(
         recursive: also look into the folders of folders.
 
     Raises:
-        ImageError: if an input does not exist, cannot be read or holds no picture, two
+        ImageError: if none of the inputs exists, one cannot be read, there is no picture, two
             results would have one name, or ``output`` is one file for several pictures.
     """
     found: dict[Path, tuple[Path, Path]] = {}  # by true path: the file, and what its place in the output is relative to
@@ -70,8 +71,9 @@ def collect(
         one_file = output is not None and not output.is_dir() and bool(output.suffix)
     except OSError as error:
         raise ImageError(f"{error.filename}: cannot be read ({error.strerror})") from None
-    if not found:
-        raise ImageError("no pictures found: name files, folders or patterns")
+    if not any(os.path.lexists(file) for file, _ in found.values()):
+        named = ", ".join(str(file) for file, _ in found.values())
+        raise ImageError(f"{named}: there is no such file or folder" if named else "no pictures found in the folders")
 
     if output and one_file and output.suffix.lower() in SUFFIXES:
         if folders or len(found) > 1:
@@ -108,12 +110,10 @@ def _without_clashes(names: list[tuple[Path, Path, Path]]) -> list[Job]:
 
 def _expand(name: str) -> list[Path]:
     path = Path(name)
-    if path.exists() or path.is_symlink():
+    if path.exists():
         return [path]
     matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - Path.glob refuses absolute patterns
-    if not matches:
-        raise ImageError(f"{name}: there is no such file or folder")
-    return [Path(match) for match in matches]
+    return [Path(match) for match in matches] or [path]
 
 
 def _pictures(folder: Path, mark: str, recursive: bool) -> Iterator[Path]:
