@@ -108,7 +108,7 @@ def test_transparent_surroundings_leave_no_fringe(dtype: Any, soft: bool) -> Non
     lr = np.zeros((60, 60, 4), dtype)
     lr[..., :3] = np.where(alpha[..., None] > 0, colour, [0, peak, 0])  # green where it cannot be seen
     lr[..., 3] = np.rint(alpha * peak)
-    for scale in SCALES:
+    for scale in (0.5, 1.5, *SCALES):
         sr = Upscaler(scale=scale)(lr)
         opacity = sr[..., 3:] / peak
         assert 0.85 < opacity.sum() / (np.pi * 20**2 * scale**2) < 1.15

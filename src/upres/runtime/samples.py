@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Cut", "Samples", "grey", "opaque", "peak_of", "rgb_cutter", "spread_cutter"]
+__all__ = ["Cut", "Samples", "grey", "opaque", "peak_of", "rgb_cutter", "spread", "spread_cutter"]
 
 Samples = NDArray[Any]
 
@@ -42,12 +42,19 @@ def spread_cutter(colour: Samples, alpha: Samples) -> Cut:
             slice(part.start - margin, part.stop + SPREAD + 1)
             for part, margin in zip((rows, columns), margins, strict=True)
         )
-        spread = _spread(colour[wide], alpha[wide])
+        colours = _spread(colour[wide], alpha[wide])
         top, left = margins
-        part = spread[top : top + rows.stop - rows.start, left : left + columns.stop - columns.start]
+        part = colours[top : top + rows.stop - rows.start, left : left + columns.stop - columns.start]
         return np.broadcast_to(part, (*part.shape[:2], 3))
 
     return cut
+
+
+def spread(pixels: Samples) -> Samples:
+    """A whole picture of 1 to 4 channels whose invisible pixels have the colours of visible ones beside them."""
+    if pixels.shape[2] in (1, 3):
+        return pixels
+    return np.concatenate([_spread(pixels[..., :-1], pixels[..., -1:]), pixels[..., -1:]], axis=2)
 
 
 def _spread(colour: Samples, alpha: Samples) -> Samples:

@@ -17,7 +17,7 @@ from upres.images.pillow import from_pillow, to_pillow
 from upres.runtime.card import Card
 from upres.runtime.engines import Engine, open_engine
 from upres.runtime.model import Model, bundled, load_model
-from upres.runtime.samples import Cut, Samples, grey, opaque, peak_of, rgb_cutter, spread_cutter
+from upres.runtime.samples import Cut, Samples, grey, opaque, peak_of, rgb_cutter, spread, spread_cutter
 from upres.runtime.tiles import SIDES, Span, Tile, plan
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Upscaler:
             pixels = np.concatenate(list(self._model_bands(pixels, factor / self._largest, again)))
             height, width = pixels.shape[:2]
         if factor <= 1:
-            yield resize(pixels, target)
+            yield resize(spread(pixels), target)
             return
         model = self._model(factor)
         native = (height * model.card.scale, width * model.card.scale)
