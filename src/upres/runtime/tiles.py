@@ -15,7 +15,7 @@ from itertools import pairwise
 
 __all__ = ["SIDES", "Span", "Tile", "plan"]
 
-SIDES = (64, 96, 128, 192, 256, 384)
+SIDES = (64, 96, *range(128, 705, 64))
 """The sides that tiles of large pictures have: so few that an engine can compile for each shape of them."""
 
 

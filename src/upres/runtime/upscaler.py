@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_SCALE", "Upscaler", "models"]
 
 MAX_SCALE = 32
+SMALL = 384  # pixels; pictures with no longer side run whole, by the code for any shape
 BICUBIC_REST = 1.25  # what bicubic adds to the largest model before another pass is worth its time
 
 AnyImage = TypeVar("AnyImage", "NDArray[Any]", "Picture", "Image.Image")
@@ -222,7 +223,7 @@ class Upscaler:
         if halo is None:  # every SR pixel depends on the whole picture, so that is the tile
             sides, halo = (height + card.alignment, width + card.alignment), 0
         else:
-            sides = (self._tile_side(height, card), self._tile_side(width, card))
+            sides = self._tile_sides(height, width, card)
         rows = list(plan(height, width, tile=sides, halo=halo, alignment=card.alignment))
         done, total, r = 0, sum(len(row) for row in rows), card.scale
         for row in rows:
@@ -238,20 +239,26 @@ class Upscaler:
                     progress(done / total)
             yield band
 
-    def _tile_side(self, side: int, card: Card) -> int:
-        """The tile's side that computes the fewest pixels for this side of a picture; on a tie the largest."""
+    def _tile_sides(self, height: int, width: int, card: Card) -> tuple[int, int]:
+        """Height and width of the tiles for a picture."""
         assert card.halo is not None
         halo = math.ceil(card.halo / card.alignment) * card.alignment
         if self._tile is not None:
-            return max(self._tile, 2 * halo + card.alignment)
-        if side <= SIDES[-1]:
-            return side + card.alignment
-        usable = [tile for tile in SIDES if tile >= 8 * halo] or [8 * halo]
+            side = max(self._tile, 2 * halo + card.alignment)
+            return side, side
+        if max(height, width) <= SMALL:
+            return height + card.alignment, width + card.alignment
+        return _cheapest_side(height, halo), _cheapest_side(width, halo)
 
-        def computed(tile: int) -> int:
-            return math.ceil((side - 2 * halo) / (tile - 2 * halo)) * tile
 
-        return min(reversed(usable), key=computed)
+def _cheapest_side(side: int, halo: int) -> int:
+    """The tiles' side that computes the fewest pixels along a picture's side; on a tie the smallest, for the cache."""
+
+    def computed(tile: int) -> int:
+        return math.ceil((side - 2 * halo) / (tile - 2 * halo)) * tile
+
+    usable = [tile for tile in SIDES if 8 * halo <= tile <= side]
+    return min(usable, key=computed, default=max(side, 8 * halo))
 
 
 def _family(name: str) -> dict[int, Path]:
