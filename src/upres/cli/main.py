@@ -39,7 +39,7 @@ def main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Make pictures larger and sharp, in the time of ordinary resizing.
+    """Make pictures larger and sharp.
 
     upres photo.jpg            writes photo_x4.png beside it
 
