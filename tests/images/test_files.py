@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pyvips
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
@@ -199,6 +200,17 @@ def test_cmyk_becomes_srgb_through_a_profile(tmp_path: Path) -> None:
     red, green, blue = picture.pixels[1, 1].astype(int)
     assert red < green < blue
     assert picture.pixels[6, 6].min() > 250
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tif"])
+def test_cmyk_goes_through_its_own_profile(tmp_path: Path, photograph: NDArray[np.uint8], suffix: str) -> None:
+    rgb = pyvips.Image.new_from_array(photograph).copy(interpretation="srgb")
+    cmyk = rgb.icc_transform("cmyk", input_profile="srgb")
+    cmyk.write_to_file(str(tmp_path / f"a.{suffix}"), **({"Q": 98} if suffix == "jpg" else {}))
+    made = read(tmp_path / f"a.{suffix}").pixels
+    assert made.shape == photograph.shape
+    # Print colours cannot show all of a screen's; without the profile the difference is 17.
+    assert np.abs(made.astype(int) - photograph).mean() < 10
 
 
 def test_of_several_frames_the_first_is_read_with_a_notice(tmp_path: Path) -> None:
