@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upres.errors import ImageError
-from upres.images import read, resize
+from upres.images import make_lr, read, resize
 from upres.metrics import psnr
 
 __all__ = ["Quality", "evaluate", "pairs"]
@@ -81,6 +81,4 @@ def pairs(folder: Path, scale: int) -> Iterator[tuple[str, NDArray[np.uint8], ND
         if "_HR." in path.name:
             yield path.stem, read(path.with_name(path.name.replace("_HR.", "_LR."))).rgb8(), hr
         else:
-            height, width = (side // scale * scale for side in hr.shape[:2])
-            hr = np.ascontiguousarray(hr[:height, :width])
-            yield path.stem, resize(hr, (height // scale, width // scale)), hr
+            yield path.stem, *make_lr(hr, scale)

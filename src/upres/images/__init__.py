@@ -2,14 +2,16 @@
 
 from upres.images.picture import Metadata, Picture
 from upres.images.read import MAX_MEGAPIXELS, read
-from upres.images.resize import resize, resize_bands
-from upres.images.write import FORMATS, write, write_bands
+from upres.images.resize import make_lr, resize, resize_bands
+from upres.images.write import FORMATS, SUFFIXES, write, write_bands
 
 __all__ = [
     "FORMATS",
     "MAX_MEGAPIXELS",
+    "SUFFIXES",
     "Metadata",
     "Picture",
+    "make_lr",
     "read",
     "resize",
     "resize_bands",

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-__all__ = ["as_bytes", "exif_of_tiff", "parse", "resized", "resolution", "upright", "with_resolution"]
+__all__ = ["PREFIX", "as_bytes", "exif_of_tiff", "parse", "resized", "resolution", "upright", "with_resolution"]
 
 DESCRIPTION, MAKE, MODEL, ORIENTATION = 0x10E, 0x10F, 0x110, 0x112
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x11A, 0x11B, 0x128

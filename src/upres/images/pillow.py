@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from upres.errors import ImageError
-from upres.images.exif import upright
+from upres.images.exif import PREFIX, upright
 from upres.images.picture import Metadata, Picture
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def to_pillow(picture: Picture) -> Image.Image:
 
     pixels, metadata = picture.pixels, picture.metadata
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    exif = None if metadata.exif is None else b"Exif\0\0" + metadata.exif
+    exif = None if metadata.exif is None else PREFIX + metadata.exif
     kept = {"icc_profile": metadata.icc, "dpi": metadata.dpi, "exif": exif}
     image.info.update({key: value for key, value in kept.items() if value})
     return image

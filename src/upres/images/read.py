@@ -81,13 +81,14 @@ def _read_with_vips(path: Path, max_megapixels: float) -> Picture:
             _check_tiff(path)
         image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error", **options)
         _check_size(path, image.width, image.height, max_megapixels)
+        chunks = _png_chunks(path) if kind == "png" else {}
         exif = exif_of_tiff(path) if kind == "tiff" else _blob(image, "exif-data")
         metadata = Metadata(
             exif=upright(exif),
             xmp=_upright_xmp(_blob(image, "xmp-data")),
-            dpi=_dpi(path, image, kind) or resolution(parse(exif)),
+            dpi=_dpi(path, image, kind, chunks) or resolution(parse(exif)),
         )
-        notices = _page_notice(path, image, kind)
+        notices = _page_notice(image, kind, chunks)
         if image.get_typeof("orientation") and image.get("orientation") > 1:
             image = image.copy_memory().autorot()  # rows come in order from the file, turning needs them all
         image, icc = _to_rgb_or_grey(image)
@@ -147,10 +148,10 @@ def _check_tiff(path: Path) -> None:
         raise ImageError(f"{path}: holds YCbCr that is not JPEG inside; convert it to RGB first")
 
 
-def _page_notice(path: Path, image: Any, kind: str) -> tuple[str, ...]:
+def _page_notice(image: Any, kind: str, chunks: dict[bytes, bytes]) -> tuple[str, ...]:
     pages = image.get("n-pages") if image.get_typeof("n-pages") else 1
-    if kind == "png" and (animation := _png_chunks(path).get(b"acTL")):
-        pages = struct.unpack(">I", animation[:4])[0]
+    if b"acTL" in chunks:
+        pages = struct.unpack(">I", chunks[b"acTL"][:4])[0]
     return _notice(pages, "page" if kind == "tiff" else "frame")
 
 
@@ -158,13 +159,13 @@ def _notice(pages: int, what: str) -> tuple[str, ...]:
     return (f"has {pages} {what}s; only the first is upscaled",) if pages > 1 else ()
 
 
-def _dpi(path: Path, image: Any, kind: str) -> tuple[float, float] | None:
+def _dpi(path: Path, image: Any, kind: str, chunks: dict[bytes, bytes]) -> tuple[float, float] | None:
     """Pixels per inch, or None where the file does not state them; libvips would make them up."""
     if kind == "tiff":
         x, y = image.xres * 25.4, image.yres * 25.4
         return None if (image.xres, image.yres) == (1.0, 1.0) else (round(x, 2), round(y, 2))
     if kind == "png":
-        x, y, unit = struct.unpack(">IIB", _png_chunks(path).get(b"pHYs", bytes(9)))
+        x, y, unit = struct.unpack(">IIB", chunks.get(b"pHYs", bytes(9)))
         return (round(x * 0.0254, 2), round(y * 0.0254, 2)) if unit == 1 and x and y else None
     if kind == "jpeg":
         with path.open("rb") as file:

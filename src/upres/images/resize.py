@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Border", "resize", "resize_bands"]
+__all__ = ["Border", "make_lr", "resize", "resize_bands"]
 
 Border = Literal["replicate", "symmetric"]
 
@@ -57,6 +57,18 @@ def resize(
         assert size is not None
         factors = (size[0] / height if height else 0, size[1] / width if width else 0)
     return next(_resize_bands([image], (height, width), size, factors, border, size[0]))
+
+
+def make_lr(image: NDArray[Any], scale: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """LR and HR of an image: HR is cropped at the bottom and right to a multiple of the scale, LR is its bicubic.
+
+    Args:
+        image: as for `resize`.
+        scale: the factor between LR and HR.
+    """
+    height, width = (side // scale for side in image.shape[:2])
+    hr = np.ascontiguousarray(image[: height * scale, : width * scale])
+    return resize(hr, (height, width)), hr
 
 
 def resize_bands(

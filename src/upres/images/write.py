@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upres.errors import ImageError
-from upres.images.exif import resized, with_resolution
+from upres.images.exif import PREFIX, resized, with_resolution
 from upres.images.picture import Metadata, Picture, to_8_bits
 from upres.images.png import write_png
 from upres.images.tiff import write_tiff
 
-__all__ = ["FORMATS", "Format", "format_of", "notices_of", "write", "write_bands"]
+__all__ = ["FORMATS", "SUFFIXES", "Format", "format_of", "notices_of", "write", "write_bands"]
 
 JPEG_BLOCK = 65_000
 
@@ -51,6 +51,8 @@ FORMATS = {
     "bmp": Format((".bmp",), 8, False, 65535, None, exif=False),
     "gif": Format((".gif",), 8, True, 65535, None, exif=False),
 }
+
+SUFFIXES = frozenset(suffix for form in FORMATS.values() for suffix in form.suffixes)
 
 
 def format_of(path: Path) -> str:
@@ -224,7 +226,7 @@ def _save_with_pillow(file: BinaryIO, name: str, pixels: NDArray[Any], metadata:
     from PIL import Image
 
     kept = {"icc_profile": metadata.icc, "xmp": metadata.xmp, "dpi": metadata.dpi}
-    kept["exif"] = None if metadata.exif is None else b"Exif\0\0" + metadata.exif
+    kept["exif"] = None if metadata.exif is None else PREFIX + metadata.exif
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     image.save(file, name, **options, **{key: value for key, value in kept.items() if value})
 
@@ -238,7 +240,7 @@ def _vips(pixels: NDArray[Any], metadata: Metadata) -> Any:
     if metadata.icc:
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", metadata.icc)
     if metadata.exif:
-        image.set_type(pyvips.GValue.blob_type, "exif-data", b"Exif\0\0" + metadata.exif)
+        image.set_type(pyvips.GValue.blob_type, "exif-data", PREFIX + metadata.exif)
     if metadata.xmp:
         image.set_type(pyvips.GValue.blob_type, "xmp-data", metadata.xmp)
     if metadata.dpi:

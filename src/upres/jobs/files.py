@@ -11,12 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from upres.errors import ImageError
-from upres.images import FORMATS
+from upres.images import FORMATS, SUFFIXES
 
 __all__ = ["Job", "collect"]
-
-SUFFIXES = {suffix for form in FORMATS.values() for suffix in form.suffixes}
-
 
 FOREIGN_SUFFIXES = {".heic", ".heif", ".jp2", ".jxl", ".ppm", ".psd", ".svg", ".tga"}
 

@@ -76,18 +76,16 @@ def run(
                 return Result(job, skipped=True)
             made, notices = _upscale_file(job)
             return Result(job, made, time.perf_counter() - start, notices)
+        except (UpresError, _StoppedError) as problem:
+            error: Exception = problem
         except MemoryError:
-            error: Exception = ImageError(f"{job.source}: there is not enough memory for it")
-            return Result(job, seconds=time.perf_counter() - start, error=error)
+            error = ImageError(f"{job.source}: there is not enough memory for it")
         except OSError as problem:
             error = ImageError(f"{job.target}: cannot be written ({problem.strerror})")
-            return Result(job, seconds=time.perf_counter() - start, error=error)
-        except (UpresError, _StoppedError) as problem:
-            return Result(job, seconds=time.perf_counter() - start, error=problem)
         except Exception as problem:
             error = ImageError(f"{job.source}: failed unexpectedly ({type(problem).__name__}: {problem})")
             error.__cause__ = problem
-            return Result(job, seconds=time.perf_counter() - start, error=error)
+        return Result(job, seconds=time.perf_counter() - start, error=error)
 
     def _upscale_file(job: Job) -> tuple[tuple[int, int], tuple[str, ...]]:
         picture = read(job.source, max_megapixels=max_megapixels)

@@ -18,6 +18,7 @@ import numpy as np
 
 from upres.errors import ModelError
 from upres.runtime.card import Card
+from upres.runtime.samples import peak_of
 
 __all__ = ["CARD_KEY", "Model", "bundled", "load_model"]
 
@@ -48,7 +49,7 @@ class Model:
         model = onnx.load_from_string(self.onnx)
         graph = model.graph
         element = helper.np_dtype_to_tensor_dtype(dtype)
-        peak = np.iinfo(dtype).max if dtype.kind == "u" else 1
+        peak = peak_of(dtype)
         constants = {"down": self.card.value_range / peak, "up": peak / self.card.value_range, "zero": 0, "peak": peak}
         graph.initializer.extend(
             numpy_helper.from_array(np.array(value, np.float32), f"upres.{name}") for name, value in constants.items()

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from upres.errors import RecipeError
-from upres.images import read, resize
+from upres.images import FORMATS, SUFFIXES, make_lr, read
 
 __all__ = ["Photographs", "load_photographs"]
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp"}
+PHOTOGRAPHIC = SUFFIXES - set(FORMATS["gif"].suffixes)
 
 
 @dataclass(frozen=True)
@@ -65,21 +65,19 @@ def load_photographs(folder: str, scale: int, patch: int = 1) -> Photographs:
     Raises:
         RecipeError: if the folder has no photograph that is large enough.
     """
-    paths = sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in SUFFIXES)
+    paths = sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in PHOTOGRAPHIC)
 
     def load(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
-        hr = read(path).rgb8()
-        hr = np.ascontiguousarray(hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale])
-        return hr, resize(hr, (hr.shape[0] // scale, hr.shape[1] // scale))
+        return make_lr(read(path).rgb8(), scale)
 
     with ThreadPoolExecutor() as pool:
-        pairs = [pair for pair in pool.map(load, paths) if min(pair[1].shape[:2]) >= patch]
+        pairs = [(lr, hr) for lr, hr in pool.map(load, paths) if min(lr.shape[:2]) >= patch]
     if not pairs:
         raise RecipeError(
             f"{folder or 'the folder of photographs'}: holds no photograph of at least "
             f"{patch * scale}x{patch * scale} pixels; set data.train and data.validation"
         )
-    return Photographs([hr for hr, _ in pairs], [lr for _, lr in pairs], scale)
+    return Photographs([hr for _, hr in pairs], [lr for lr, _ in pairs], scale)
 
 
 def _tensor(patches: NDArray[np.uint8], quarters: int, flip: bool) -> Tensor:
