@@ -103,6 +103,7 @@ def test_folders_report_bad_files_at_the_end(picture: Path) -> None:
         (["eval", "fast_x2", "-d", "nowhere"], "nowhere"),
         (["train", "none", "-o", "x"], "no recipe is called"),
         (["export", "none.safetensors", "a.onnx"], "not a readable checkpoint"),
+        (["train", "fast_x2", "-o", "/dev/null/run"], "/dev/null/run"),
     ],
 )
 def test_wrong_usage_is_status_2_and_one_sentence(picture: Path, words: list[str], says: str) -> None:

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import onnx
 import pytest
+from typer.testing import CliRunner
 
+from upres.cli.main import app
 from upres.compression.export import count_multiply_adds, export
 from upres.networks import NetworkSpec
 from upres.networks.bicubicpp import BicubicPlusPlus
@@ -23,6 +25,15 @@ def test_the_model_carries_its_card(tmp_path: Path) -> None:
         {"Set5": 30.5},
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.safetensors", "mine_x4.onnx"]
+
+
+def test_a_folder_that_is_not_there_is_named_to_people(tmp_path: Path) -> None:
+    spec = NetworkSpec("bicubicpp", {"channels": 8})
+    save_checkpoint(tmp_path / "a.safetensors", spec, spec.build())
+    result = CliRunner().invoke(app, ["export", str(tmp_path / "a.safetensors"), str(tmp_path / "none" / "a.onnx")])
+    assert result.exit_code == 2
+    assert "none" in result.output
+    assert "No such file" in result.output
 
 
 @pytest.mark.parametrize("downscale", ["stride", "none"])

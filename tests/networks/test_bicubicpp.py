@@ -34,6 +34,8 @@ def test_the_authors_weights_reach_the_golden_psnr(shared: Path) -> None:
     found = [entry for name, entry in golden.items() if "bicubicpp" in name]
     assert found
     assert quality.mean == pytest.approx(found[0]["mean"]["psnr_y"], abs=0.005)
+    set14 = evaluate(lambda lr: upscale_rgb8(network, lr), shared / "data/Set14", 3)
+    assert set14.mean == pytest.approx(28.86, abs=0.005)
 
 
 def test_parameters_and_shape_are_the_papers() -> None:

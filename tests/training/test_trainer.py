@@ -165,6 +165,24 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_state(
         assert weight.isfinite().all()
 
 
+def test_weights_that_are_not_finite_never_replace_the_checkpoint(
+    tmp_path: Path, recipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+    step = trainer._StageRun.step
+
+    def poisoned(run: Any, number: int, lr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+        loss = step(run, number, lr, hr)
+        if number == 9:  # the last of its stage
+            run.raw.head.weight.data.fill_(float("nan"))
+        return loss
+
+    monkeypatch.setattr(trainer._StageRun, "step", poisoned)
+    with pytest.raises(UpresError, match="weights are no longer finite at step 10"):
+        train(recipe(10), tmp_path / "run", quiet=True)
+    assert all(weight.isfinite().all() for weight in weights(tmp_path / "run" / "checkpoint.safetensors"))
+
+
 def test_no_photographs_is_said(tmp_path: Path, recipe: Any) -> None:
     with pytest.raises(RecipeError, match=r"set data.train"):
         train(recipe(5, "adam", f'data.train="{tmp_path}"'), tmp_path / "run", quiet=True)

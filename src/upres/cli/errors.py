@@ -25,5 +25,10 @@ def shown_to_people(command: Callable[P, None]) -> Callable[P, None]:
         except (UpresError, ValueError) as error:
             typer.echo(f"upres: {error}", err=True)
             raise typer.Exit(2) from None
+        except OSError as error:
+            if error.filename is None:  # not about a file that somebody named
+                raise
+            typer.echo(f"upres: {error.filename}: {error.strerror}", err=True)
+            raise typer.Exit(2) from None
 
     return wrapped

@@ -59,7 +59,7 @@ def train(
 
     Raises:
         RecipeError: if the folders hold no usable photographs, or ``out`` belongs to another recipe.
-        UpresError: if the loss is not finite; the last good checkpoint stays.
+        UpresError: if the loss or the weights are not finite; the last good checkpoint stays.
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
@@ -97,7 +97,6 @@ def train(
                     run.save(out, recipe, number, total)
             network.load_state_dict(run.averaged.state_dict())
             first += stage.steps
-    save_checkpoint(out / "checkpoint.safetensors", recipe.network, network)
     return out / "checkpoint.safetensors"
 
 
@@ -154,9 +153,10 @@ class _StageRun:
         return time.monotonic() - self.saved
 
     def save(self, out: Path, recipe: Recipe, number: int, total: int) -> None:
-        """Write state and checkpoint, unless the weights are no longer finite."""
+        """Write checkpoint and state, in this order: a run that has its last state has its checkpoint too."""
         if not all(weight.isfinite().all() for weight in self.raw.parameters()):
-            return
+            raise _diverged("weights are no longer finite", total, number, out)
+        save_checkpoint(out / "checkpoint.safetensors", recipe.network, self.averaged)
         state = {
             "recipe": _identity(recipe),
             "stage": number,
@@ -168,7 +168,6 @@ class _StageRun:
         part = out / "state.part"
         torch.save(state, part)
         part.replace(out / "state.pt")
-        save_checkpoint(out / "checkpoint.safetensors", recipe.network, self.averaged)
         self.saved = time.monotonic()
 
     def load(self, state: dict[str, Any]) -> None:
@@ -230,9 +229,13 @@ def _picture(network: nn.Module, photographs: Photographs) -> NDArray[np.uint8]:
 def _finite(loss: Tensor, total: int, number: int, out: Path) -> float:
     value = loss.item()
     if not math.isfinite(value):
-        kept = f"; {out} keeps the last good state" if (out / "state.pt").exists() else ""
-        raise UpresError(f"the loss is {value} at step {total}: lower stage.{number}.learning_rate{kept}")
+        raise _diverged(f"loss is {value}", total, number, out)
     return value
+
+
+def _diverged(what: str, total: int, number: int, out: Path) -> UpresError:
+    kept = f"; {out} keeps the last good state" if (out / "state.pt").exists() else ""
+    return UpresError(f"the {what} at step {total}: lower stage.{number}.learning_rate{kept}")
 
 
 def _precision(stage: Stage, accelerator: str) -> Any:
