@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 import upres
-from upres.cli import export, models, rank, train, upscale
+from upres.cli import asc2019, export, models, rank, train, upscale
 from upres.cli import eval as evaluation
 
 __all__ = ["app"]
@@ -55,3 +55,4 @@ app.command("eval")(evaluation.command)
 app.command("train")(train.command)
 app.command("export")(export.command)
 app.command("rank")(rank.command)
+app.add_typer(asc2019.app, name="asc2019")
