@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 import upres
-from upres.cli import data, export, metrics, models, train, upscale
+from upres.cli import asc2019, data, export, metrics, models, rank, train, upscale
 from upres.cli import eval as evaluation
 
 __all__ = ["app"]
@@ -54,5 +54,7 @@ app.command("models")(models.command)
 app.command("eval")(evaluation.command)
 app.command("train")(train.command)
 app.command("export")(export.command)
+app.command("rank")(rank.command)
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(data.app, name="data")
+app.add_typer(asc2019.app, name="asc2019")
