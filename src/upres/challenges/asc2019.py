@@ -95,4 +95,4 @@ def rank(entries: Entries) -> Board:
         )
         for name, total in totals.items()
     )
-    return Board(RULE, (*columns, ("PI", ".3f"), ("RMSE", ".2f")), tuple(rows))
+    return Board(RULE, columns, tuple(rows))
