@@ -2,17 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from upres.networks.base import Network
 from upres.networks.bicubicpp import BicubicPlusPlus
+from upres.networks.bsrn import BSRN, bsrn_ntire2022
+from upres.networks.carn import CARN, carn_classsr, carn_m
+from upres.networks.efdn import EFDN
+from upres.networks.espcn import ESPCN
+from upres.networks.falsr import FALSR, falsr_a, falsr_b, falsr_c
+from upres.networks.fsrcnn import FSRCNN, FSRCNNBranch, fsrcnn_small
+from upres.networks.imdn import IMDN, imdn_baseline, imdn_rtc
+from upres.networks.msrresnet import MSRResNet
+from upres.networks.pan import PAN
+from upres.networks.rfdn import RFDN
+from upres.networks.rlfn import RLFN, rlfn_ntire2022, rlfn_s
+from upres.networks.span import SPAN, span_ntire2024, span_s
+from upres.networks.srcnn import SRCNN, srcnn_955
+from upres.networks.srresnet import SRResNet
+from upres.networks.vdsr import VDSR
 
-__all__ = ["NETWORKS", "Network", "NetworkSpec"]
+__all__ = ["NETWORKS", "Network", "NetworkSpec", "load"]
 
-NETWORKS: dict[str, type[Network]] = {
+NETWORKS: dict[str, Callable[..., Network]] = {
     "bicubicpp": BicubicPlusPlus,
+    "bsrn": BSRN,
+    "bsrn_ntire2022": bsrn_ntire2022,
+    "carn": CARN,
+    "carn_classsr": carn_classsr,
+    "carn_m": carn_m,
+    "efdn": EFDN,
+    "espcn": ESPCN,
+    "falsr": FALSR,
+    "falsr_a": falsr_a,
+    "falsr_b": falsr_b,
+    "falsr_c": falsr_c,
+    "fsrcnn": FSRCNN,
+    "fsrcnn_classsr": FSRCNNBranch,
+    "fsrcnn_small": fsrcnn_small,
+    "imdn": IMDN,
+    "imdn_baseline": imdn_baseline,
+    "imdn_rtc": imdn_rtc,
+    "msrresnet": MSRResNet,
+    "pan": PAN,
+    "rfdn": RFDN,
+    "rlfn": RLFN,
+    "rlfn_ntire2022": rlfn_ntire2022,
+    "rlfn_s": rlfn_s,
+    "span": SPAN,
+    "span_ntire2024": span_ntire2024,
+    "span_s": span_s,
+    "srcnn": SRCNN,
+    "srcnn_955": srcnn_955,
+    "srresnet": SRResNet,
+    "vdsr": VDSR,
 }
+"""Every network's class, or the short function that fills in the arguments of a named variant."""
 
 
 @dataclass(frozen=True)
@@ -34,3 +81,6 @@ class NetworkSpec:
             return NETWORKS[self.name](**self.arguments)
         except TypeError as error:
             raise ValueError(f"network {self.name}: {error}") from None
+
+
+from upres.networks.load import load  # noqa: E402  # which needs what stands above
