@@ -1,7 +1,7 @@
 """From files of results to entries: each model's name and what was measured of it.
 
-A file is either a CSV with a header, one column `model` or `team` and measured columns, or the JSON that `upres eval`
-writes. The columns' names are `psnr_y`, `psnr_rgb`, `ssim_y`, `rmse`, `niqe`, `ma`, `pi` (means over the images of a
+A file is either a CSV with a header, one column `model` or `team` and measured columns (lines of single images, which name one under `image`, do not
+count), or the JSON that `upres eval` and `upres cost` write. The columns' names are `psnr_y`, `psnr_rgb`, `ssim_y`, `rmse`, `niqe`, `ma`, `pi` (means over the images of a
 data set), `parameters`, `multiply_adds`, `activations`, `convolutions`, `memory_mb`, `runtime_ms`, and `proposal`.
 """
 
@@ -121,14 +121,14 @@ def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
             f"{path}: needs a header with a column model or team; it has {', '.join(columns) or 'none'}"
         )
     for line in lines:
-        if line[key]:
+        if line[key] and not line.get("image"):
             yield _Row(path, line[key], line.get("data") or None, _numbers(line))
 
 
 def _json_rows(path: Path, text: str) -> Iterator[_Row]:
     try:
         results = [
-            (str(result["model"]), str(result["data"]), {**result["means"], **(result.get("cost") or {})})
+            (str(result["model"]), result.get("data") or None, {**result["means"], **(result.get("cost") or {})})
             for result in json.loads(text)["results"]
         ]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -25,7 +25,7 @@ def command(
         list[str],
         typer.Argument(
             metavar="MODEL...",
-            help="Bundled models, .onnx files, checkpoints (.safetensors), or folders of finished pictures.",
+            help="Bundled models, .onnx files, checkpoints (.safetensors, .pth), or folders of finished pictures.",
         ),
     ],
     data: Annotated[

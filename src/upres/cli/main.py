@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 import upres
-from upres.cli import asc2019, cost, data, export, machine, metrics, models, rank, train, upscale
+from upres.cli import asc2019, cost, data, export, machine, metrics, models, rank, report, train, upscale
 from upres.cli import eval as evaluation
 
 __all__ = ["app"]
@@ -58,5 +58,6 @@ app.command("rank")(rank.command)
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(data.app, name="data")
 app.add_typer(asc2019.app, name="asc2019")
+app.command("report")(report.command)
 app.command("cost")(cost.command)
 app.command("machine")(machine.command)

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from upres.compression.export import export
-from upres.errors import ModelError
+from upres.errors import ModelError, UpresError
 from upres.evaluation.machine import Machine, fraction
+from upres.evaluation.methods import CHECKPOINTS
 from upres.networks import NETWORKS, Network, NetworkSpec, load
 from upres.networks.checkpoint import save_checkpoint
 from upres.networks.count import Counts, count
@@ -26,7 +27,6 @@ from upres.runtime import Upscaler, bundled, load_model
 __all__ = ["ENGINES", "Cost", "Counts", "Protocol", "count", "measure"]
 
 ENGINES = ("torch", "openvino", "onnxruntime")
-CHECKPOINTS = (".safetensors", ".pth", ".pb")
 
 
 @dataclass(frozen=True)
@@ -236,19 +236,24 @@ def _peak_memory(name: str, protocol: Protocol) -> float | None:
 
 
 def _peak_memory_here(name: str, protocol: Protocol) -> float | None:
-    with tempfile.TemporaryDirectory() as folder:
-        before = _memory("VmRSS")
-        subject = _open(name, protocol, Path(folder))
-        if protocol.device == "cuda":
-            torch.cuda.reset_peak_memory_stats()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            before = _memory("VmRSS")
+            subject = _open(name, protocol, Path(folder))
+            if protocol.device == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+                subject.run()
+                return torch.cuda.max_memory_allocated() / 2**20
+            if before is None:
+                return None
+            Path("/proc/self/clear_refs").write_text("5")  # the peak that Linux remembers starts anew
             subject.run()
-            return torch.cuda.max_memory_allocated() / 2**20
-        if before is None:
-            return None
-        Path("/proc/self/clear_refs").write_text("5")  # the peak that Linux remembers starts anew
-        subject.run()
-        peak = _memory("VmHWM")
-        return None if peak is None else peak - before
+            peak = _memory("VmHWM")
+            return None if peak is None else peak - before
+    except UpresError:
+        raise
+    except Exception as error:  # others need not survive the way to the other process
+        raise ModelError(f"{name}: {error}") from None
 
 
 def _memory(kind: str) -> float | None:

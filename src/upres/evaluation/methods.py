@@ -15,7 +15,10 @@ from upres.evaluation.pairs import files_by_name
 from upres.images import read, resize
 from upres.runtime import Upscaler
 
-__all__ = ["Method", "open_method"]
+__all__ = ["CHECKPOINTS", "Method", "open_method"]
+
+CHECKPOINTS = (".safetensors", ".pth", ".pb")
+"""What `upres.networks.load` reads."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ def open_method(
 
     Args:
         subject: a bundled model or family, the path of an ``.onnx``, the path of a checkpoint
-            (``.safetensors``), a folder of finished pictures, or ``bicubic``.
+            (``.safetensors``, or what authors released as ``.pth`` or ``.pb``), a folder of finished pictures, or ``bicubic``.
         scale: None for the subject's own, which bicubic and folders do not have.
         engine: ``openvino`` or ``onnxruntime`` for models (None: openvino), ``torch`` for checkpoints.
         precision: of models' arithmetic.
@@ -53,7 +56,7 @@ def open_method(
         return Method(subject, r, lambda _, lr: resize(lr, (lr.shape[0] * r, lr.shape[1] * r)))
     if path.is_dir():
         return Method(path.name, _given(scale, subject), _finished(path))
-    if path.suffix == ".safetensors":
+    if path.suffix in CHECKPOINTS:
         return _checkpoint(path, scale, engine)
     if engine == "torch":
         raise ModelError(f"{subject}: the torch engine runs checkpoints; models run by openvino or onnxruntime")
@@ -83,13 +86,13 @@ def _finished(folder: Path) -> Callable[[str, Any], NDArray[np.uint8]]:
 
 def _checkpoint(path: Path, scale: int | None, engine: str | None) -> Method:
     try:
+        from upres.networks import load
         from upres.networks.base import upscale_rgb8
-        from upres.networks.checkpoint import load_checkpoint
     except ImportError as error:
         raise MissingExtra(f"The workbench ({error.name})", "lab") from None
     if engine not in (None, "torch"):
         raise ModelError(f"{path}: checkpoints run by torch; make a model for {engine} with `upres export`")
-    _, network = load_checkpoint(path)
+    _, network = load(path, scale)
     if scale not in (None, network.scale):
         raise ModelError(f"{path}: makes pictures {network.scale} times larger, not {scale}")
     return Method(path.stem, network.scale, lambda _, lr: upscale_rgb8(network, lr), "torch", "f32")
