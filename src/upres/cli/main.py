@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 import upres
 from upres.cli import eval as evaluation
-from upres.cli import export, models, train, upscale
+from upres.cli import export, metrics, models, train, upscale
 
 __all__ = ["app"]
 
@@ -54,3 +54,4 @@ app.command("models")(models.command)
 app.command("eval")(evaluation.command)
 app.command("train")(train.command)
 app.command("export")(export.command)
+app.add_typer(metrics.app, name="metrics")
