@@ -1,8 +1,9 @@
 """From files of results to entries: each model's name and what was measured of it.
 
-A file is either a CSV with a header, one column `model` or `team` and measured columns (lines of single images, which name one under `image`, do not
-count), or the JSON that `upres eval` and `upres cost` write. The columns' names are `psnr_y`, `psnr_rgb`, `ssim_y`, `rmse`, `niqe`, `ma`, `pi` (means over the images of a
-data set), `parameters`, `multiply_adds`, `activations`, `convolutions`, `memory_mb`, `runtime_ms`, and `proposal`.
+A file is either a CSV with a header, one column `model` or `team` and measured columns (lines that name an `image` are
+of single images and do not count), or the JSON that `upres eval` and `upres cost` write. The columns' names are
+`psnr_y`, `psnr_rgb`, `ssim_y`, `rmse`, `niqe`, `ma`, `pi` (means over the images of a data set), `parameters`,
+`multiply_adds`, `activations`, `convolutions`, `memory_mb`, `runtime_ms`, and `proposal`.
 """
 
 from __future__ import annotations

@@ -55,15 +55,20 @@ def check(
     lr: Annotated[Path, LR],
     hr: Annotated[Path | None, typer.Option(help="Folder of the HR pictures: measures RMSE and PI too.")] = None,
     count: Annotated[int, COUNT] = 80,
+    niqe: Annotated[str, typer.Option(help="Pristine model of NIQE: published, own, or a file.")] = "published",
+    ma: Annotated[str, typer.Option(help="Forests of Ma's metric: published, or a file.")] = "published",
 ) -> None:
     """Look a hand-in over: folders, number, names and sizes of the pictures, RMSE, PI.
 
+    PI of published numbers rests on published models: see `upres metrics fetch`.
+
     Exit status: 0 all is right, 1 something is wrong, 2 wrong usage.
     """
+    from upres.evaluation.measures import Models, rmse_and_pi
     from upres.jobs import asc2019
 
     wrong = 0
-    for finding in asc2019.check(folder, lr, hr, count=count):
+    for finding in asc2019.check(folder, lr, hr, measure=rmse_and_pi(Models(niqe, ma)) if hr else None, count=count):
         wrong += bool(finding.problem)
         typer.echo(f"wrong  {finding.fact}: {finding.problem}" if finding.problem else f"OK     {finding.fact}")
     raise typer.Exit(1 if wrong else 0)

@@ -14,7 +14,6 @@ from upres.cli.errors import shown_to_people
 if TYPE_CHECKING:
     from upres.evaluation.measures import Measure
     from upres.evaluation.results import Result
-    from upres.metrics import NiqeModel
 
 __all__ = ["command"]
 
@@ -39,7 +38,7 @@ def command(
         int | None, typer.Option("--scale", "-s", min=1, help="[default: the model's own, of a family the largest]")
     ] = None,
     metrics: Annotated[
-        str, typer.Option(help="Of psnr_y, ssim_y, psnr_rgb, ssim_rgb, rmse, niqe, lpips.")
+        str, typer.Option(help="Of psnr_y, ssim_y, psnr_rgb, ssim_rgb, rmse, niqe, ma, pi, lpips.")
     ] = "psnr_y,ssim_y",
     round_luma: Annotated[
         bool, typer.Option("--round-luma", help="PSNR and SSIM on Y rounded to whole numbers, as MATLAB gives it.")
@@ -47,6 +46,9 @@ def command(
     niqe_model: Annotated[
         str, typer.Option("--niqe", help="Pristine model: own, published (see `upres metrics fetch`), or a file.")
     ] = "own",
+    ma_model: Annotated[
+        str, typer.Option("--ma", help="Forests of Ma's metric: published (see `upres metrics fetch`), or a file.")
+    ] = "published",
     images: Annotated[bool, typer.Option("--images", help="Also a line for every image.")] = False,
     save: Annotated[Path | None, typer.Option(help="Keep the pictures in this folder.")] = None,
     crops: Annotated[Path | None, typer.Option(help="Draw comparison figures into this folder.")] = None,
@@ -68,7 +70,7 @@ def command(
     """Measure models, checkpoints and finished pictures on data sets, beside bicubic."""
     from upres.cli.bars import Counter
     from upres.evaluation.figure import draw_comparisons, parse_regions
-    from upres.evaluation.measures import MEASURES, Settings
+    from upres.evaluation.measures import MEASURES, Models, Settings
     from upres.evaluation.methods import open_method
     from upres.evaluation.pairs import find_pairs
     from upres.evaluation.quality import evaluate
@@ -79,12 +81,12 @@ def command(
     names = [name.strip() for name in metrics.split(",")]
     if unknown := [name for name in names if name not in MEASURES]:
         raise ValueError(f"--metrics knows {', '.join(MEASURES)}, not {', '.join(unknown)}")
-    pristine, pristine_name = _niqe(niqe_model)
+    sources = Models(niqe_model, ma_model)
     methods = [open_method(model, scale, engine=engine, precision=precision, threads=threads) for model in models]
     results: list[Result] = []
     figures: list[Path] = []
     for r in sorted({method.scale for method in methods}):
-        settings = Settings(r, round_luma, pristine, pristine_name)
+        settings = Settings(r, round_luma, sources)
         measures = {name: MEASURES[name](settings) for name in names}
         judged = [open_method("bicubic", r), *(method for method in methods if method.scale == r)]
         for folder, reduced in zip_longest(data, lr or []):
@@ -102,17 +104,6 @@ def command(
         write_json(json, results, figures)
     if csv:
         write_csv(csv, results)
-
-
-def _niqe(choice: str) -> tuple[NiqeModel, str]:
-    from upres.evaluation.fetch import fetched
-    from upres.metrics import NiqeModel
-
-    if choice == "own":
-        return NiqeModel.own(), "upres's own"
-    if choice == "published":
-        return NiqeModel.load(fetched("niqe")), "published"
-    return NiqeModel.load(Path(choice)), choice
 
 
 def _print(title: str, rows: Sequence[Result], measures: Mapping[str, Measure], images: bool) -> None:

@@ -54,3 +54,23 @@ def fetch(name: Annotated[str, typer.Argument(help="niqe")]) -> None:
 
     with Transfer() as transfer:
         typer.echo(str(fetch_parameters(name, transfer.advance)))
+
+
+@app.command("fit-ma")
+@shown_to_people
+def fit_ma(
+    table: Annotated[Path, typer.Argument(help="A .csv with the columns image (a path) and score.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .npz to write, for `upres eval --ma`.")] = Path(
+        "ma.npz"
+    ),
+    trees: Annotated[int, typer.Option(min=1, help="In each of the three forests.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Of chance.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Train the metric of Ma et al. from images that people have scored."""
+    from upres import metrics
+
+    if not out.parent.is_dir():  # say so before the work, not after it
+        raise ValueError(f"there is no folder {out.parent}")
+    metrics.fit_ma(table, trees=trees, seed=seed, quiet=quiet).save(out)
+    typer.echo(str(out))

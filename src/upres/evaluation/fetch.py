@@ -80,6 +80,7 @@ PARAMETERS: dict[str, File] = {
         "sha256:b89b595a87ef964cda9913b4d99380ddb6554c965577c0c10cb7b78e31301e87",
         "basicsr-1.4.2/basicsr/metrics/niqe_pris_params.npz",
     ),
+    "ma": File("https://github.com/chaoma99/sr-metric/raw/master/model.mat", None),
 }
 """Published parameters of metrics, which do not come with upres."""
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from upres.errors import MissingExtra
-from upres.metrics import NiqeModel, niqe, psnr, rmse, ssim
+from upres.evaluation.fetch import fetched
+from upres.metrics import PIRM_SHAVE, MaModel, NiqeModel, ma, niqe, perceptual_index, pirm_luma, psnr, rmse, ssim
 
-__all__ = ["MEASURES", "Measure", "Settings"]
-
-PIRM_SHAVE = 4
+__all__ = ["MEASURES", "Measure", "Models", "Settings", "rmse_and_pi"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,33 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class Models:
+    """What NIQE, Ma's metric and PI rest on, read when it is asked for."""
+
+    niqe_source: str = "own"
+    """``own`` comes with upres; ``published`` was fetched; or a file."""
+    ma_source: str = "published"
+    """``published`` was fetched; or a file."""
+
+    @cached_property
+    def niqe(self) -> NiqeModel:
+        """The pristine model."""
+        if self.niqe_source == "own":
+            return NiqeModel.own()
+        return NiqeModel.load(_file(self.niqe_source, "niqe"))
+
+    @cached_property
+    def ma(self) -> MaModel:
+        """The regression forests."""
+        return MaModel.load(_file(self.ma_source, "ma"))
+
+    @property
+    def told(self) -> str:
+        """Where the pristine model is from, for conventions."""
+        return f"pristine model: {'that of upres' if self.niqe_source == 'own' else self.niqe_source}"
+
+
+@dataclass(frozen=True)
 class Settings:
     """What measures depend on."""
 
@@ -44,9 +72,7 @@ class Settings:
     """Also the number of pixels shaved, where the measure does not say otherwise."""
     round_luma: bool = False
     """PSNR and SSIM on Y rounded to whole numbers, as MATLAB's ``rgb2ycbcr`` gives it for uint8."""
-    niqe_model: NiqeModel = field(default_factory=NiqeModel.own)
-    niqe_name: str = "upres's own"
-    """Where the NIQE model is from."""
+    models: Models = Models()  # it is frozen
 
 
 def _psnr_y(settings: Settings) -> Measure:
@@ -101,12 +127,36 @@ def _rmse(_: Settings) -> Measure:
 
 
 def _niqe(settings: Settings) -> Measure:
+    model = settings.models.niqe
     return Measure(
         "NIQE",
-        f"on rounded Y, {settings.scale} pixels shaved, pristine model: {settings.niqe_name}",
+        f"on rounded Y, {settings.scale} pixels shaved, {settings.models.told}",
         "lower",
         3,
-        lambda sr, _: niqe(sr, shave=settings.scale, model=settings.niqe_model),
+        lambda sr, _: niqe(sr, shave=settings.scale, model=model),
+    )
+
+
+def _ma(settings: Settings) -> Measure:
+    model = settings.models.ma
+    return Measure(
+        "Ma",
+        f"on rounded Y, {PIRM_SHAVE} pixels shaved (PIRM 2018), forests: {settings.models.ma_source}",
+        "higher",
+        3,
+        lambda sr, _: ma(pirm_luma(sr), model),
+    )
+
+
+def _pi(settings: Settings) -> Measure:
+    forests, pristine = settings.models.ma, settings.models.niqe
+    return Measure(
+        "PI",
+        f"((10 - Ma) + NIQE) / 2, on rounded Y, {PIRM_SHAVE} pixels shaved (PIRM 2018), "
+        f"forests: {settings.models.ma_source}, {settings.models.told}",
+        "lower",
+        3,
+        lambda sr, _: perceptual_index(sr, forests, pristine),
     )
 
 
@@ -136,10 +186,23 @@ MEASURES: dict[str, Callable[[Settings], Measure]] = {
     "ssim_rgb": _ssim_rgb,
     "rmse": _rmse,
     "niqe": _niqe,
+    "ma": _ma,
+    "pi": _pi,
     "lpips": _lpips,
 }
+
+
+def rmse_and_pi(models: Models) -> Callable[[NDArray[np.uint8], NDArray[np.uint8]], tuple[float, float]]:
+    """What PIRM 2018 and ASC 2019 measure of an SR and its HR picture, both (H, W, 3) uint8."""
+    settings = Settings(PIRM_SHAVE, models=models)
+    error, index = _rmse(settings).compute, _pi(settings).compute
+    return lambda sr, hr: (error(sr, hr), index(sr, hr))
 
 
 def _on_y(settings: Settings) -> str:
     rounded = "rounded" if settings.round_luma else "not rounded"
     return f"on Y (BT.601, {rounded}), {settings.scale} pixels shaved"
+
+
+def _file(source: str, metric: str) -> Path:
+    return fetched(metric) if source == "published" else Path(source)

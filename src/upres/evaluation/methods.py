@@ -40,7 +40,8 @@ def open_method(
 
     Args:
         subject: a bundled model or family, the path of an ``.onnx``, the path of a checkpoint
-            (``.safetensors``, or what authors released as ``.pth`` or ``.pb``), a folder of finished pictures, or ``bicubic``.
+            (``.safetensors``, or what authors released as ``.pth`` or ``.pb``), a folder of finished
+            pictures, or ``bicubic``.
         scale: None for the subject's own, which bicubic and folders do not have.
         engine: ``openvino`` or ``onnxruntime`` for models (None: openvino), ``torch`` for checkpoints.
         precision: of models' arithmetic.

@@ -168,7 +168,7 @@ def _plot(points: Mapping[str, tuple[float, float]], cost: str, quality: str) ->
         values = list(points.values())
         front = [values[index] for index in pareto_front(values)]
         axes.step(*zip(*front, strict=True), where="post", color="tab:orange", linewidth=1, zorder=1)
-        axes.scatter(*zip(*values, strict=True), s=18, zorder=2)
+        axes.plot(*zip(*values, strict=True), "o", markersize=4, zorder=2)
         for name, point in points.items():
             axes.annotate(name, point, xytext=(4, 4), textcoords="offset points")
         axes.set(xscale="log", xlabel=cost, ylabel=f"{quality}, dB")

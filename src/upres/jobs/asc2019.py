@@ -23,7 +23,7 @@ from upres.jobs.files import Job
 from upres.jobs.run import Result, run
 from upres.runtime import Upscaler, bundled
 
-__all__ = ["Finding", "Measure", "check", "pack", "perceptual", "plan"]
+__all__ = ["Finding", "Measure", "check", "pack", "plan"]
 
 Measure = Callable[[NDArray[Any], NDArray[Any]], tuple[float, float]]
 """RMSE and PI of an SR picture, given it and its HR, both (H, W, 3) uint8."""
@@ -140,8 +140,8 @@ def check(
     Args:
         folder: the hand-in, or the folder that it is in.
         lr: the folder of the contest's LR pictures.
-        hr: the folder of their HR pictures, to measure RMSE and PI.
-        measure: what measures; None for `perceptual`.
+        hr: the folder of their HR pictures, to measure RMSE and PI by ``measure``.
+        measure: as PIRM 2018 does; `upres.evaluation.measures.rmse_and_pi`.
         count: how many pictures there must be.
 
     Raises:
@@ -172,20 +172,8 @@ def check(
     problems = [] if present else ["there is none: pack again"]
     problems += [problem for path in present if (problem := _problem(path, originals[path.name]))]
     yield Finding(f"every picture is a whole PNG, {SCALE} times the LR picture's size", _listed(problems, "; "))
-    if hr is not None:
-        yield from _measured(present, hr, measure or perceptual)
-
-
-def perceptual(sr: NDArray[Any], hr: NDArray[Any]) -> tuple[float, float]:
-    """RMSE and PI of one picture as PIRM 2018's evaluation computes them: on rounded luma, 4 pixels shaved.
-
-    Args:
-        sr: (H, W, 3) uint8.
-        hr: of the same size.
-    """
-    from upres.metrics import perceptual_index, rmse  # type: ignore[attr-defined]
-
-    return rmse(sr, hr, shave=SCALE, round_luma=True), perceptual_index(sr)
+    if hr is not None and measure is not None:
+        yield from _measured(present, hr, measure)
 
 
 def _measured(pictures: list[Path], hr: Path, measure: Measure) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upres.images.resize import resize
-from upres.metrics.psnr import luma
+from upres.metrics.psnr import luma, rgb2gray
 from upres.metrics.windows import gaussian_means
 
 __all__ = ["NiqeModel", "fit_aggd", "fit_niqe", "niqe", "niqe_features"]
@@ -24,7 +24,6 @@ BLOCK = 96
 SIDE, SIGMA = 7, 7 / 6
 ROUNDING = 1e-6
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
-RGB2GRAY = np.array([0.298936021293775, 0.587043074451121, 0.114020904255103])  # MATLAB's, from the inverse of YIQ
 SHARP = 0.75  # of the sharpest block's sharpness; what the authors fit the pristine model to
 
 
@@ -138,9 +137,7 @@ def _grey(image: NDArray[np.uint8], shave: int, grey: Grey) -> NDArray[np.float6
         return luma(inside).round()
     if grey != "rgb2gray":
         raise ValueError(f"grey must be 'luma' or 'rgb2gray', not {grey!r}")
-    if inside.ndim == 2 or inside.shape[2] == 1:
-        return inside.reshape(inside.shape[:2]).astype(np.float64)
-    return np.asarray(np.floor(inside @ RGB2GRAY + 0.5))
+    return rgb2gray(inside)
 
 
 def _scales(grey: NDArray[np.float64]) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:

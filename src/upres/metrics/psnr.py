@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["On", "compared", "luma", "psnr", "rmse"]
+__all__ = ["On", "compared", "luma", "psnr", "rgb2gray", "rmse"]
 
 On = Literal["y", "rgb"]
 
@@ -25,6 +25,20 @@ def luma(image: NDArray[Any]) -> NDArray[np.float64]:
     if rgb.ndim == 2 or rgb.shape[2] == 1:
         return 16 + rgb.reshape(rgb.shape[:2]) * (65.481 + 128.553 + 24.966) / 255
     return np.asarray(16 + rgb @ np.array([65.481, 128.553, 24.966]) / 255)
+
+
+def rgb2gray(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """MATLAB's ``rgb2gray`` of uint8: full-range luma in whole numbers.
+
+    Args:
+        image: (H, W, 3) or grey (H, W) or (H, W, 1), uint8.
+
+    Returns:
+        (H, W), float64, 0 to 255.
+    """
+    if image.ndim == 2 or image.shape[2] == 1:
+        return image.reshape(image.shape[:2]).astype(np.float64)
+    return np.asarray(np.floor(image @ np.array([0.298936021293775, 0.587043074451121, 0.114020904255103]) + 0.5))
 
 
 def psnr(
