@@ -126,15 +126,6 @@ def test_models_lists_what_is_bundled() -> None:
         assert name in output
 
 
-def test_eval_prints_the_convention_and_bicubic_beside(tmp_path: Path, photograph: Any) -> None:
-    write(tmp_path / "a.png", Picture(photograph))
-    result = upres("eval", "fast_x2", "--data", tmp_path, "--images")
-    assert result.exit_code == 0, result.output
-    assert "2 pixels shaved" in result.output
-    means = [float(word) for word in result.output.splitlines()[-1].split() if "." in word]
-    assert means[0] > means[1] + 1
-
-
 def test_help_and_version_import_nothing_heavy() -> None:
     code = (
         "import sys\nfrom upres.cli.main import app\n"

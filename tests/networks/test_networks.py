@@ -242,10 +242,10 @@ def test_the_branches_of_classsr_cost_what_they_do(
 @pytest.mark.parametrize(
     ("name", "arguments", "weights"),
     [
-        ("srcnn", {}, 8_032),  # section 4.1
-        ("srcnn_955", {}, 57_184),  # TPAMI version, table 2
-        ("fsrcnn", {}, 12_464),  # table 1
-        ("fsrcnn_small", {}, 3_937),  # section 4.3: without biases and slopes
+        ("srcnn", {}, 8_032),
+        ("srcnn_955", {}, 57_184),
+        ("fsrcnn", {}, 12_464),
+        ("fsrcnn_small", {}, 3_937),
         ("vdsr", {}, 664_704),
         ("espcn", {"scale": 3}, 22_624),
     ],
