@@ -10,7 +10,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["ESA", "ContrastAttention", "Interpolation", "PixelShuffler", "convolution", "prime_factors", "reach"]
+__all__ = [
+    "DIV2K_MEAN",
+    "ESA",
+    "ContrastAttention",
+    "Interpolation",
+    "PixelShuffler",
+    "convolution",
+    "prime_factors",
+    "reach",
+]
+
+DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+"""Of its training pictures' RGB in [0, 1], which some networks subtract."""
 
 
 def convolution(
