@@ -126,6 +126,13 @@ def test_models_lists_what_is_bundled() -> None:
         assert name in output
 
 
+def test_models_lists_the_networks_of_the_workbench() -> None:
+    lines = upres("models", "--networks").output.splitlines()
+    (pan,) = (line.split() for line in lines if line.split()[:1] == ["pan"])
+    assert pan[:8] == ["pan", "x4", "x2", "x3", "x8", "272,419", "32.19", "G"]
+    assert pan[-1] == "arXiv:2010.01073"
+
+
 def test_help_and_version_import_nothing_heavy() -> None:
     code = (
         "import sys\nfrom upres.cli.main import app\n"

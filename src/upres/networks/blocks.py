@@ -10,7 +10,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["ESA", "ContrastAttention", "Interpolation", "PixelShuffler", "convolution", "prime_factors", "reach"]
+__all__ = [
+    "DIV2K_MEAN",
+    "ESA",
+    "ContrastAttention",
+    "Interpolation",
+    "PixelShuffler",
+    "convolution",
+    "prime_factors",
+    "reach",
+]
+
+DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+"""Of its training pictures' RGB in [0, 1], which some networks subtract."""
 
 
 def convolution(
@@ -31,7 +43,7 @@ class PixelShuffler(nn.Sequential):
 
 
 class ContrastAttention(nn.Module):
-    """Contrast-aware channel attention (Hui et al., arXiv:1909.11856, section 3.2, equation 7).
+    """Contrast-aware channel attention (Hui et al., ACM MM 2019, arXiv:1909.11856).
 
     Channels are weighed by a bottleneck of their standard deviation plus mean over the whole picture.
 
@@ -59,7 +71,7 @@ class ContrastAttention(nn.Module):
 
 
 class ESA(nn.Module):
-    """Enhanced spatial attention (Liu et al., Residual Feature Aggregation Network, CVPR 2020, section 3.3).
+    """Enhanced spatial attention (Liu et al., Residual Feature Aggregation Network, CVPR 2020).
 
     Pixels are weighed by what a strided convolution and a pooling see of a large neighbourhood.
 
@@ -96,13 +108,14 @@ class ESA(nn.Module):
 class Interpolation(nn.Module):
     """Bilinear, or bicubic (a = -0.5, as MATLAB's), upscaling by an integer; borders are replicated.
 
-    (N, C, H, W) to (N, C, scale·H, scale·W). A convolution with one kernel for each sub-pixel and a pixel
-    shuffle, so that a sub-pixel's weights are the same wherever it stands, and pictures can be tiled exactly.
+    (N, channels, H, W) to (N, channels, scale·H, scale·W). A convolution with one kernel for each sub-pixel and
+    a pixel shuffle, so that a sub-pixel's weights are the same wherever it stands, and pictures can be tiled exactly.
     """
 
-    def __init__(self, scale: int, mode: Literal["bilinear", "bicubic"]) -> None:
+    def __init__(self, scale: int, mode: Literal["bilinear", "bicubic"], channels: int = 3) -> None:
         super().__init__()
         self.scale = scale
+        self.channels = channels
         self.radius = {"bilinear": 1, "bicubic": 2}[mode]
         taps = torch.arange(-self.radius, self.radius + 1.0)
         places = (torch.arange(scale) + 0.5) / scale - 0.5  # of the sub-pixels, in LR pixels
@@ -110,18 +123,16 @@ class Interpolation(nn.Module):
         weights = (1 - distances).clamp(min=0) if mode == "bilinear" else _cubic(distances)
         kernels = torch.einsum("yi,xj->yxij", weights, weights).reshape(scale**2, 1, len(taps), len(taps))
         self.kernels: Tensor
-        self.register_buffer("kernels", kernels, persistent=False)
+        self.register_buffer("kernels", kernels.repeat(channels, 1, 1, 1), persistent=False)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Upscale."""
-        channels = pictures.shape[1]
         padded = F.pad(pictures, (self.radius,) * 4, mode="replicate")
-        kernels = self.kernels.repeat(channels, 1, 1, 1)
-        return F.pixel_shuffle(F.conv2d(padded, kernels, groups=channels), self.scale)
+        return F.pixel_shuffle(F.conv2d(padded, self.kernels, groups=self.channels), self.scale)
 
 
 def _cubic(distances: Tensor) -> Tensor:
-    """Keys' kernel with a = -0.5 (Cubic Convolution Interpolation, 1981, equation 15)."""
+    """Keys' kernel with a = -0.5 (Cubic convolution interpolation for digital image processing, 1981)."""
     near = 1.5 * distances**3 - 2.5 * distances**2 + 1
     far = -0.5 * distances**3 + 2.5 * distances**2 - 4 * distances + 2
     return torch.where(distances <= 1, near, torch.where(distances < 2, far, 0.0))
