@@ -94,6 +94,4 @@ def _checkpoint(path: Path, scale: int | None, engine: str | None) -> Method:
     if engine not in (None, "torch"):
         raise ModelError(f"{path}: checkpoints run by torch; make a model for {engine} with `upres export`")
     _, network = load(path, scale)
-    if scale not in (None, network.scale):
-        raise ModelError(f"{path}: makes pictures {network.scale} times larger, not {scale}")
     return Method(path.stem, network.scale, lambda _, lr: upscale_rgb8(network, lr), "torch", "f32")
