@@ -87,7 +87,8 @@ def test_rounded_luma_and_given_lr(data: Path, tmp_path: Path) -> None:
     [
         (["--metrics", "psnr_y,vif"], "not vif"),
         (["--lr", ".", "--lr", "."], "there are 2 and 1"),
-        (["--niqe", "published"], "upres metrics fetch niqe"),
+        (["--niqe", "published", "--metrics", "niqe"], "upres metrics fetch niqe"),
+        (["--metrics", "pi"], "upres metrics fetch ma"),
         (["--engine", "torch"], "torch engine runs checkpoints"),
         (["--region", "c:1,1,9x9", "--crops", "figures"], "no image c"),
     ],

@@ -23,9 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="Fit or fetch what NIQE and Ma's me
 @shown_to_people
 def fit_niqe(
     folder: Annotated[Path, typer.Argument(help="Pristine photographs.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The .npz to write, for `upres eval --niqe`.")] = Path(
-        "niqe.npz"
-    ),
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .npz to write, for `upres eval --niqe`.")],
 ) -> None:
     """Fit NIQE's pristine model to photographs."""
     from upres import metrics

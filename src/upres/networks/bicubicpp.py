@@ -58,7 +58,7 @@ class BicubicPlusPlus(Network):
         def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
             return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
 
-        self.slope = slope
+        self.activation = nn.LeakyReLU(slope)
         self.head = convolution(3, channels, step)
         self.blocks = nn.ModuleList(
             nn.ModuleList([convolution(channels, channels) for _ in range(convolutions)]) for _ in range(blocks)
@@ -69,11 +69,11 @@ class BicubicPlusPlus(Network):
 
     def upscale(self, lr: Tensor) -> Tensor:
         """See `Network.upscale`."""
-        features = F.leaky_relu(self.head(lr), self.slope)  # (N, channels, H/step, W/step)
+        features = self.activation(self.head(lr))  # (N, channels, H/step, W/step)
         for block in self.blocks:
             skip = features
             for convolution in block:  # type: ignore[attr-defined]
-                features = F.leaky_relu(convolution(features), self.slope)
+                features = self.activation(convolution(features))
             features = features + skip
         subpixels = self.tail(features)  # (N, 3·(step·scale)², H/step, W/step)
         if self.anchor is not None:
