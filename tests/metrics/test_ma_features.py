@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from upres.images import read, resize
-from upres.metrics import MaFeatures, ma_features
+from upres.metrics import MaFeatures, ma_features, pirm_luma
 from upres.metrics.ma_features import MIN_SIDE, ggd_shape
 from upres.metrics.steerable import steerable_pyramid
 
@@ -155,6 +155,23 @@ def test_features_are_those_of_the_release_computed_step_by_step() -> None:
         0.86076, 0.70426, 0.88461,
     ], atol=1e-5)
     # fmt: on
+
+
+def test_a_photograph_has_the_features_that_the_authors_code_prints() -> None:
+    """The release (github.com/chaoma99/sr-metric) on the luma, 4 pixels shaved, as PIRM 2018 calls it.
+
+    Run in GNU Octave, printed in github.com/mxzhuang/parallel-perceptual-index, reference/octave_reference.txt.
+    The photograph is Chelsea, by Stefan van der Walt, in the public domain (CC0).
+    """
+    chelsea = read(Path(__file__).parent / "chelsea.webp").rgb8()
+    local, overall, spatial = ma_features(pirm_luma(chelsea))
+    printed = [0.25575189524465736, 0.54301992553778133, 3.5401949046394225, 1.9206646788831754, 1.057154660299721]
+    np.testing.assert_allclose(local[:5], printed, rtol=1e-9)
+    np.testing.assert_allclose(overall[[0, 12, 17]], [1.503, 0.546, 0.572], rtol=1e-9)
+    printed = [0.86943477604667108, 0.98136624978508336, 0.97862917059349164]  # by filters from tables
+    np.testing.assert_allclose(overall[[18, 30, 44]], printed, rtol=1e-6)
+    printed = [170.17727773625978, 13.816837317706906, 84.657464097115607, 41.810736951210892, 0.24755901701528035]
+    np.testing.assert_allclose(spatial[[0, 1, 25, 50, 74]], printed, rtol=1e-9)
 
 
 def test_singular_values_hold_the_energy_of_the_image(natural: Picture) -> None:

@@ -31,6 +31,7 @@ def fit_niqe(
     from upres.evaluation.pairs import files_by_name
     from upres.images import read
 
+    _folder_of(out)
     files = files_by_name(folder)
     with Counter("images", len(files)) as counter:
 
@@ -58,17 +59,20 @@ def fetch(name: Annotated[str, typer.Argument(help="niqe")]) -> None:
 @shown_to_people
 def fit_ma(
     table: Annotated[Path, typer.Argument(help="A .csv with the columns image (a path) and score.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The .npz to write, for `upres eval --ma`.")] = Path(
-        "ma.npz"
-    ),
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .npz to write, for `upres eval --ma`.")],
     trees: Annotated[int, typer.Option(min=1, help="In each of the three forests.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of chance.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Train the metric of Ma et al. from images that people have scored."""
-    from upres import metrics
+    from upres.evaluation import fit_ma as forests
 
-    if not out.parent.is_dir():  # say so before the work, not after it
-        raise ValueError(f"there is no folder {out.parent}")
-    metrics.fit_ma(table, trees=trees, seed=seed, quiet=quiet).save(out)
+    _folder_of(out)
+    forests.fit_ma(table, trees=trees, seed=seed, quiet=quiet).save(out)
     typer.echo(str(out))
+
+
+def _folder_of(out: Path) -> None:
+    """Says before the work, not after it, that the result has no place."""
+    if not out.parent.is_dir():
+        raise ValueError(f"there is no folder {out.parent}")

@@ -1,6 +1,5 @@
 """Metrics: arrays in, a number out, under conventions that are stated."""
 
-from upres.metrics.fit_ma import fit_ma
 from upres.metrics.ma import MaModel, ma
 from upres.metrics.ma_features import MaFeatures, ma_features
 from upres.metrics.niqe import NiqeModel, fit_niqe, niqe
@@ -13,7 +12,6 @@ __all__ = [
     "MaFeatures",
     "MaModel",
     "NiqeModel",
-    "fit_ma",
     "fit_niqe",
     "luma",
     "ma",

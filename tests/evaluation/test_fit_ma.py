@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from upres.errors import ImageError, MissingExtra
+from upres.evaluation.fit_ma import fit_ma
 from upres.images import Picture, read, resize, write
-from upres.metrics import MaModel, fit_ma, ma
+from upres.metrics import MaModel, ma
 
 SIDES = (96, 64, 48, 36, 28, 22)  # the pixels that an image of 96×96 is made from, from sharp to soft
 CORNERS = {"cat": [(10, 20), (70, 120), (40, 70)], "sign": [(60, 90), (100, 200), (20, 20)], "colosseum": [(40, 60)]}
