@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from upres.cli.main import app
 from upres.compression.export import count_multiply_adds, export
 from upres.networks import NetworkSpec
-from upres.networks.bicubicpp import BicubicPlusPlus
+from upres.networks.bicubicpp import STEPS, BicubicPlusPlus
 from upres.networks.checkpoint import save_checkpoint
 from upres.runtime import load_model
 
@@ -36,7 +36,7 @@ def test_a_folder_that_is_not_there_is_named_to_people(tmp_path: Path) -> None:
     assert "No such file" in result.output
 
 
-@pytest.mark.parametrize("downscale", ["stride", "none"])
+@pytest.mark.parametrize("downscale", STEPS)
 def test_the_graph_is_plain(tmp_path: Path, downscale: str) -> None:
     spec = NetworkSpec("bicubicpp", {"anchor": True, "downscale": downscale})
     save_checkpoint(tmp_path / "a.safetensors", spec, spec.build())
