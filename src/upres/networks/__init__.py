@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from upres.networks.base import Network
 from upres.networks.bicubicpp import BicubicPlusPlus
+from upres.networks.imdn import IMDN, imdn_baseline, imdn_rtc
+from upres.networks.msrresnet import MSRResNet
+from upres.networks.pan import PAN
+from upres.networks.rfdn import RFDN
 
 __all__ = ["NETWORKS", "Network", "NetworkSpec"]
 
-NETWORKS: dict[str, type[Network]] = {
+NETWORKS: dict[str, Callable[..., Network]] = {
     "bicubicpp": BicubicPlusPlus,
+    "imdn": IMDN,
+    "imdn_baseline": imdn_baseline,
+    "imdn_rtc": imdn_rtc,
+    "msrresnet": MSRResNet,
+    "pan": PAN,
+    "rfdn": RFDN,
 }
+"""Every network's class, or the short function that fills in the arguments of a named variant."""
 
 
 @dataclass(frozen=True)

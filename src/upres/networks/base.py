@@ -11,27 +11,29 @@ __all__ = ["Network"]
 class Network(nn.Module):
     """RGB (N, 3, H, W) in [0, 1] to (N, 3, scale·H, scale·W), for any H and W.
 
-    A subclass implements `upscale` for sides that are multiples of its alignment.
+    A subclass implements `upscale` for sides that are multiples of its alignment and not below its minimum.
 
     Args:
         scale: the factor r between LR and SR.
         halo: LR pixels around an SR pixel's own LR pixel that influence it; None where
             all of the picture does.
         alignment: what both sides of the input of `upscale` are multiples of.
+        minimum: what neither side of the input of `upscale` is below, a multiple of the alignment.
     """
 
-    def __init__(self, scale: int, halo: int | None, alignment: int = 1) -> None:
+    def __init__(self, scale: int, halo: int | None, alignment: int = 1, minimum: int = 1) -> None:
         super().__init__()
         self.scale = scale
         self.halo = halo
         self.alignment = alignment
+        self.minimum = max(minimum, alignment)
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Pad to the alignment, upscale, crop."""
+        """Pad with zeros to the alignment and the minimum, upscale, crop."""
         height, width = lr.shape[-2:]
-        padded = F.pad(lr, (0, -width % self.alignment, 0, -height % self.alignment))
-        return self.upscale(padded)[..., : height * self.scale, : width * self.scale]
+        below, beside = (max(-side % self.alignment, self.minimum - side) for side in (height, width))
+        return self.upscale(F.pad(lr, (0, beside, 0, below)))[..., : height * self.scale, : width * self.scale]
 
     def upscale(self, lr: Tensor) -> Tensor:
-        """The network proper, for aligned sides."""
+        """The network proper, for aligned sides that are large enough."""
         raise NotImplementedError

@@ -1,0 +1,145 @@
+"""Blocks that several papers use, each once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["ESA", "ContrastAttention", "Interpolation", "PixelShuffler", "convolution", "prime_factors", "reach"]
+
+
+def convolution(
+    inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, groups: int = 1, bias: bool = True
+) -> nn.Conv2d:
+    """A convolution with a square kernel of odd side that keeps height and width where its stride is 1."""
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=bias)
+
+
+class PixelShuffler(nn.Sequential):
+    """A 3x3 convolution to scale² sub-pixels of every output channel and their shuffle (Shi et al., arXiv:1609.05158).
+
+    (N, inputs, H, W) to (N, outputs, scale·H, scale·W).
+    """
+
+    def __init__(self, inputs: int, scale: int, outputs: int = 3, *, groups: int = 1) -> None:
+        super().__init__(convolution(inputs, outputs * scale**2, groups=groups), nn.PixelShuffle(scale))
+
+
+class ContrastAttention(nn.Module):
+    """Contrast-aware channel attention (Hui et al., arXiv:1909.11856, section 3.2, equation 7).
+
+    Channels are weighed by a bottleneck of their standard deviation plus mean over the whole picture.
+
+    Args:
+        channels: of the features (N, channels, H, W), which keep their shape.
+        reduction: how many times fewer channels the bottleneck has.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        self.bottleneck = nn.Sequential(
+            convolution(channels, channels // reduction, 1),
+            nn.ReLU(),
+            convolution(channels // reduction, channels, 1),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Weigh the channels."""
+        mean = features.mean((2, 3), keepdim=True)
+        variance = (features - mean).square().mean((2, 3), keepdim=True)
+        # The root's slope at 0, where a flat picture ends up, would make every gradient NaN.
+        contrast = variance.clamp(min=torch.finfo(torch.float32).tiny).sqrt()
+        return features * self.bottleneck(contrast + mean)  # type: ignore[no-any-return]
+
+
+class ESA(nn.Module):
+    """Enhanced spatial attention (Liu et al., Residual Feature Aggregation Network, CVPR 2020, section 3.3).
+
+    Pixels are weighed by what a strided convolution and a pooling see of a large neighbourhood.
+
+    Args:
+        channels: of the features (N, channels, H, W), which keep their shape; H and W are at least `minimum`.
+        inner: channels of the attention's own features.
+        middle: what the pooled features (N, inner, h, w) go through; None for the paper's three 3x3
+            convolutions with ReLU between.
+    """
+
+    minimum = 15
+
+    def __init__(self, channels: int, inner: int, middle: nn.Module | None = None) -> None:
+        super().__init__()
+        self.reduce = convolution(channels, inner, 1)
+        self.skip = convolution(inner, inner, 1)
+        self.stride = nn.Conv2d(inner, inner, 3, stride=2)
+        self.middle = middle or nn.Sequential(
+            convolution(inner, inner), nn.ReLU(), convolution(inner, inner), nn.ReLU(), convolution(inner, inner)
+        )
+        self.expand = convolution(inner, channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Weigh the pixels."""
+        reduced = self.reduce(features)
+        pooled = F.max_pool2d(self.stride(reduced), kernel_size=7, stride=3)
+        seen = F.interpolate(self.middle(pooled), features.shape[-2:], mode="bilinear", align_corners=False)
+        return features * torch.sigmoid(self.expand(seen + self.skip(reduced)))
+
+
+class Interpolation(nn.Module):
+    """Bilinear, or bicubic (a = -0.5, as MATLAB's), upscaling by an integer; borders are replicated.
+
+    (N, C, H, W) to (N, C, scale·H, scale·W). A convolution with one kernel for each sub-pixel and a pixel
+    shuffle, so that a sub-pixel's weights are the same wherever it stands, and pictures can be tiled exactly.
+    """
+
+    def __init__(self, scale: int, mode: Literal["bilinear", "bicubic"]) -> None:
+        super().__init__()
+        self.scale = scale
+        self.radius = {"bilinear": 1, "bicubic": 2}[mode]
+        taps = torch.arange(-self.radius, self.radius + 1.0)
+        places = (torch.arange(scale) + 0.5) / scale - 0.5  # of the sub-pixels, in LR pixels
+        distances = (taps - places[:, None]).abs()  # (scale, taps)
+        weights = (1 - distances).clamp(min=0) if mode == "bilinear" else _cubic(distances)
+        kernels = torch.einsum("yi,xj->yxij", weights, weights).reshape(scale**2, 1, len(taps), len(taps))
+        self.kernels: Tensor
+        self.register_buffer("kernels", kernels, persistent=False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Upscale."""
+        channels = pictures.shape[1]
+        padded = F.pad(pictures, (self.radius,) * 4, mode="replicate")
+        kernels = self.kernels.repeat(channels, 1, 1, 1)
+        return F.pixel_shuffle(F.conv2d(padded, kernels, groups=channels), self.scale)
+
+
+def _cubic(distances: Tensor) -> Tensor:
+    """Keys' kernel with a = -0.5 (Cubic Convolution Interpolation, 1981, equation 15)."""
+    near = 1.5 * distances**3 - 2.5 * distances**2 + 1
+    far = -0.5 * distances**3 + 2.5 * distances**2 - 4 * distances + 2
+    return torch.where(distances <= 1, near, torch.where(distances < 2, far, 0.0))
+
+
+def prime_factors(scale: int) -> list[int]:
+    """The steps in which networks of several pixel shuffles upscale: 2 and 2 for 4, 3 for 3."""
+    for factor in range(2, scale):
+        if scale % factor == 0:
+            return [factor, *prime_factors(scale // factor)]
+    return [scale]
+
+
+def reach(factors: Sequence[int], radii: Sequence[int]) -> int:
+    """LR pixels that convolutions after upscaling steps reach beyond an SR pixel's own LR pixel.
+
+    Args:
+        factors: of the steps, from LR to SR.
+        radii: what the convolutions between a step and the next reach together, in pixels of that resolution.
+    """
+    first, last = 0, math.prod(factors) - 1
+    for factor, radius in reversed(list(zip(factors, radii, strict=True))):
+        first, last = (first - radius) // factor, (last + radius) // factor
+    return max(-first, last)

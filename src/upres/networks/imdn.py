@@ -1,0 +1,101 @@
+"""IMDN: information multi-distillation network (Hui et al., ACM MM 2019, arXiv:1909.11856).
+
+Every block splits off a quarter of its channels after each of three convolutions and refines the rest.
+The network won AIM 2019; the version that AIM 2020 and NTIRE 2022 took as their baseline has neither the
+attention nor the concatenation of all blocks, and IMDN-RTC is a small one of that kind.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from upres.networks.base import Network
+from upres.networks.blocks import ContrastAttention, PixelShuffler, convolution
+
+__all__ = ["IMDN", "imdn_baseline", "imdn_rtc"]
+
+
+class InformationMultiDistillationBlock(nn.Module):
+    """IMDB (section 3.2, figure 3): distil, concatenate, attend, fuse, add the input.
+
+    Args:
+        channels: of the features (N, channels, H, W), which keep their shape.
+        attention: weigh the channels by their contrast.
+    """
+
+    def __init__(self, channels: int, attention: bool) -> None:
+        super().__init__()
+        self.distilled = channels // 4
+        self.remaining = channels - self.distilled
+        self.convolutions = nn.ModuleList(
+            [
+                convolution(channels, channels),
+                convolution(self.remaining, channels),
+                convolution(self.remaining, channels),
+            ]
+        )
+        self.last = convolution(self.remaining, self.distilled)
+        self.activation = nn.LeakyReLU(0.05)
+        self.attention = ContrastAttention(4 * self.distilled) if attention else nn.Identity()
+        self.fusion = convolution(4 * self.distilled, channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, channels, H, W) to the same shape."""
+        parts = []
+        rest = features
+        for layer in self.convolutions:
+            part, rest = self.activation(layer(rest)).split((self.distilled, self.remaining), dim=1)
+            parts.append(part)
+        parts.append(self.last(rest))
+        return features + self.fusion(self.attention(torch.cat(parts, dim=1)))  # type: ignore[no-any-return]
+
+
+class IMDN(Network):
+    """RGB (N, 3, H, W) in [0, 1] to (N, 3, scale·H, scale·W).
+
+    Args:
+        scale: the factor r between LR and SR.
+        channels: feature channels; a quarter is split off at every step.
+        blocks: information multi-distillation blocks.
+        attention: contrast-aware channel attention in every block, which makes all of the picture matter.
+        concatenation: the outputs of all blocks go on, fused by a 1x1 convolution; otherwise the last one's.
+        end_kernel: side of the kernel of the convolution before the long skip.
+    """
+
+    def __init__(
+        self,
+        scale: int = 4,
+        channels: int = 64,
+        blocks: int = 6,
+        attention: bool = True,
+        concatenation: bool = True,
+        end_kernel: int = 3,
+    ) -> None:
+        super().__init__(scale, halo=None if attention else 2 + 4 * blocks + end_kernel // 2)
+        self.head = convolution(3, channels)
+        self.blocks = nn.ModuleList(InformationMultiDistillationBlock(channels, attention) for _ in range(blocks))
+        self.fusion = (
+            nn.Sequential(convolution(blocks * channels, channels, 1), nn.LeakyReLU(0.05)) if concatenation else None
+        )
+        self.end = convolution(channels, channels, end_kernel)
+        self.upsampler = PixelShuffler(channels, scale)
+
+    def upscale(self, lr: Tensor) -> Tensor:
+        """See `Network.upscale`."""
+        shallow = self.head(lr)  # (N, channels, H, W)
+        outputs = [shallow]
+        for block in self.blocks:
+            outputs.append(block(outputs[-1]))
+        deep = self.fusion(torch.cat(outputs[1:], dim=1)) if self.fusion else outputs[-1]
+        return self.upsampler(shallow + self.end(deep))  # type: ignore[no-any-return]
+
+
+def imdn_baseline(scale: int = 4) -> IMDN:
+    """The winner of AIM 2019 as the baseline of AIM 2020 and NTIRE 2022: 893,936 parameters at x4."""
+    return IMDN(scale, blocks=8, attention=False, concatenation=False)
+
+
+def imdn_rtc(scale: int = 2) -> IMDN:
+    """IMDN-RTC, for real time on small devices: 20,190 parameters at x2."""
+    return IMDN(scale, channels=12, blocks=5, attention=False, concatenation=False, end_kernel=1)

@@ -1,0 +1,58 @@
+"""MSRResNet: SRResNet without batch normalisation, the baseline of the AIM challenges.
+
+The modified SRResNet of the ESRGAN authors (Wang et al., arXiv:1809.00219, section 3.1), as AIM 2019 and 2020
+(Zhang et al., arXiv:2009.06943, section 2) measured against it; with 36, 52 and 64 channels the
+branches of ClassSR-SRResNet (Kong et al., arXiv:2103.04039, section 4.1).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from upres.networks.base import Network
+from upres.networks.blocks import Interpolation, PixelShuffler, convolution, prime_factors, reach
+
+__all__ = ["MSRResNet"]
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with ReLU between, and the input added."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = convolution(channels, channels)
+        self.second = convolution(channels, channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, channels, H, W) to the same shape."""
+        return features + self.second(F.relu(self.first(features)))  # type: ignore[no-any-return]
+
+
+class MSRResNet(Network):
+    """RGB (N, 3, H, W) in [0, 1] to (N, 3, scale·H, scale·W).
+
+    Args:
+        scale: the factor r between LR and SR; one pixel shuffle for each of its prime factors.
+        channels: feature channels.
+        blocks: residual blocks.
+    """
+
+    def __init__(self, scale: int = 4, channels: int = 64, blocks: int = 16) -> None:
+        factors = prime_factors(scale)
+        radii = [*[1] * (len(factors) - 1), 2]
+        super().__init__(scale, halo=2 + 2 * blocks + reach(factors, radii))
+        self.activation = nn.LeakyReLU(0.1)
+        self.head = convolution(3, channels)
+        self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
+        self.upsamplers = nn.ModuleList(PixelShuffler(channels, factor, channels) for factor in factors)
+        self.hr = convolution(channels, channels)
+        self.tail = convolution(channels, 3)
+        self.skip = Interpolation(scale, "bilinear")
+
+    def upscale(self, lr: Tensor) -> Tensor:
+        """See `Network.upscale`."""
+        features = self.blocks(self.activation(self.head(lr)))  # (N, channels, H, W)
+        for upsampler in self.upsamplers:
+            features = self.activation(upsampler(features))  # (N, channels, factor·H, factor·W)
+        return self.tail(self.activation(self.hr(features))) + self.skip(lr)  # type: ignore[no-any-return]

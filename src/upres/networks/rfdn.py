@@ -1,0 +1,83 @@
+"""RFDN: residual feature distillation network (Liu et al., AIM at ECCV 2020, arXiv:2009.11551).
+
+The winner of AIM 2020: IMDN whose splits are 1x1 convolutions, whose 3x3 convolutions have a skip each,
+and whose attention is over pixels. Its released weights are this challenge entry.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from upres.networks.base import Network
+from upres.networks.blocks import ESA, convolution
+
+__all__ = ["RFDN"]
+
+
+class ResidualFeatureDistillationBlock(nn.Module):
+    """RFDB (section 3.2, figure 2d): distil by 1x1 and refine by 3x3 three times, concatenate, fuse, attend.
+
+    Args:
+        channels: of the features (N, channels, H, W), which keep their shape.
+        attention_channels: inside the ESA.
+    """
+
+    def __init__(self, channels: int, attention_channels: int) -> None:
+        super().__init__()
+        distilled = channels // 2
+        self.distillations = nn.ModuleList(convolution(channels, distilled, 1) for _ in range(3))
+        self.refinements = nn.ModuleList(convolution(channels, channels) for _ in range(3))
+        self.last = convolution(channels, distilled)
+        self.activation = nn.LeakyReLU(0.05)
+        self.fusion = convolution(4 * distilled, channels, 1)
+        self.attention = ESA(channels, attention_channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, channels, H, W) to the same shape."""
+        parts = []
+        for distil, refine in zip(self.distillations, self.refinements, strict=True):
+            parts.append(self.activation(distil(features)))
+            features = self.activation(refine(features) + features)
+        parts.append(self.activation(self.last(features)))
+        return self.attention(self.fusion(torch.cat(parts, dim=1)))  # type: ignore[no-any-return]
+
+
+class RFDN(Network):
+    """RGB (N, 3, H, W) in [0, 1] to (N, 3, scale·H, scale·W).
+
+    Args:
+        scale: the factor r between LR and SR.
+        channels: feature channels; half of them are distilled at every step.
+        blocks: residual feature distillation blocks.
+        attention_channels: inside the ESA.
+        value_range: what white is to the convolutions; the released weights were trained with 255.
+    """
+
+    def __init__(
+        self,
+        scale: int = 4,
+        channels: int = 50,
+        blocks: int = 4,
+        attention_channels: int = 12,
+        value_range: float = 255.0,
+    ) -> None:
+        super().__init__(scale, halo=None, minimum=ESA.minimum)
+        self.value_range = value_range
+        self.head = convolution(3, channels)
+        self.blocks = nn.ModuleList(
+            ResidualFeatureDistillationBlock(channels, attention_channels) for _ in range(blocks)
+        )
+        self.fusion = nn.Sequential(convolution(blocks * channels, channels, 1), nn.LeakyReLU(0.05))
+        self.end = convolution(channels, channels)
+        self.tail = convolution(channels, 3 * scale**2)
+
+    def upscale(self, lr: Tensor) -> Tensor:
+        """See `Network.upscale`."""
+        shallow = self.head(lr * self.value_range)  # (N, channels, H, W)
+        outputs = [shallow]
+        for block in self.blocks:
+            outputs.append(block(outputs[-1]))
+        deep = self.end(self.fusion(torch.cat(outputs[1:], dim=1)))
+        return F.pixel_shuffle(self.tail(shallow + deep) / self.value_range, self.scale)
