@@ -10,12 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from upres.networks.blocks import convolution
+
 __all__ = [
     "AsymmetricConvolution",
     "EdgeOrientedConvolution",
     "KernelBases",
     "RepVGGConvolution",
     "ReparameterisedConvolution",
+    "WeightNormalisedConvolution",
 ]
 
 
@@ -36,23 +39,15 @@ class ReparameterisedConvolution(nn.Conv2d):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H, W)."""
-        return self._conv_forward(features, *self.kernel())
+        weight, bias = self.kernel()
+        return F.conv2d(features, weight, bias, padding=self.padding, groups=self.groups)
 
     def merged(self) -> nn.Conv2d:
         """The plain convolution with the same output in evaluation mode."""
         with torch.no_grad():
             weight, bias = self.kernel()
-        outputs, inputs, *size = weight.shape
-        plain = nn.Conv2d(
-            inputs * self.groups,
-            outputs,
-            (size[0], size[1]),
-            padding=(size[0] // 2, size[1] // 2),
-            groups=self.groups,
-            bias=bias is not None,
-            device=weight.device,
-            dtype=weight.dtype,
-        )
+        outputs, inputs, side, _ = weight.shape
+        plain = convolution(inputs * self.groups, outputs, side, groups=self.groups, bias=bias is not None).to(weight)
         plain.load_state_dict({"weight": weight} if bias is None else {"weight": weight, "bias": bias})
         return plain
 
@@ -92,6 +87,18 @@ class KernelBases(ReparameterisedConvolution):
         return self.weight.sum(0), self.bias
 
 
+class WeightNormalisedConvolution(ReparameterisedConvolution):
+    """A convolution that learns the length and the direction of each kernel (Salimans and Kingma, arXiv:1602.07868)."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3) -> None:
+        super().__init__(inputs, outputs, kernel)
+        self.length = nn.Parameter(_lengths(self.weight.detach()))
+
+    def kernel(self) -> tuple[Tensor, Tensor | None]:
+        """See `ReparameterisedConvolution.kernel`."""
+        return self.length * self.weight / _lengths(self.weight), self.bias
+
+
 class RepVGGConvolution(ReparameterisedConvolution):
     """3x3, 1x1 and identity in parallel, each with batch norm (Ding et al., RepVGG, CVPR 2021, arXiv:2101.03697).
 
@@ -109,7 +116,8 @@ class RepVGGConvolution(ReparameterisedConvolution):
         """(N, inputs, H, W) to (N, outputs, H, W); in training every branch is normalised by its own statistics."""
         if not self.training:
             return super().forward(features)
-        result = self.norm(self._conv_forward(features, self.weight, None)) + self.point_norm(self.point(features))
+        spatial = F.conv2d(features, self.weight, padding=self.padding)
+        result = self.norm(spatial) + self.point_norm(self.point(features))
         return result + self.identity_norm(features) if self.identity_norm else result  # type: ignore[no-any-return]
 
     def kernel(self) -> tuple[Tensor, Tensor | None]:
@@ -146,12 +154,12 @@ class EdgeOrientedConvolution(ReparameterisedConvolution):
     """
 
     def __init__(self, inputs: int, outputs: int, expansion: float = 2.0) -> None:
-        super().__init__(inputs, outputs)
+        super().__init__(inputs, outputs, bias=False)
         middle = int(expansion * outputs)
         self.expand = nn.Conv2d(inputs, middle, 1)
         self.spatial = nn.Conv2d(middle, outputs, 3)
         # The filters' weights sum to zero: a bias before them would have no effect.
-        self.points = nn.ModuleList(nn.Conv2d(inputs, outputs, 1, bias=False) for _ in FILTERS)
+        self.points = nn.Conv2d(inputs, len(FILTERS) * outputs, 1, bias=False)
         self.strengths = nn.Parameter(1e-3 * torch.randn(len(FILTERS), outputs))
         self.filters: Tensor
         self.register_buffer("filters", FILTERS, persistent=False)
@@ -159,9 +167,14 @@ class EdgeOrientedConvolution(ReparameterisedConvolution):
     def kernel(self) -> tuple[Tensor, Tensor | None]:
         """See `ReparameterisedConvolution.kernel`."""
         weight, bias = _in_sequence(self.expand, self.spatial)
-        points = torch.stack([point.weight for point in self.points])  # (3, outputs, inputs, 1, 1)
-        edges = torch.einsum("foiab,fo,fyx->oiyx", points, self.strengths, self.filters)
-        return self.weight + weight + edges, self.bias + bias
+        points = self.points.weight.reshape(len(FILTERS), self.out_channels, self.in_channels)
+        edges = torch.einsum("foi,fo,fyx->oiyx", points, self.strengths, self.filters)
+        return self.weight + weight + edges, bias
+
+
+def _lengths(weight: Tensor) -> Tensor:
+    """Of the kernel of each output channel: (outputs, 1, 1, 1)."""
+    return torch.linalg.vector_norm(weight, dim=(1, 2, 3), keepdim=True)
 
 
 def _centred(weight: Tensor) -> Tensor:
