@@ -174,7 +174,7 @@ class EdgeOrientedConvolution(ReparameterisedConvolution):
 
 def _lengths(weight: Tensor) -> Tensor:
     """Of the kernel of each output channel: (outputs, 1, 1, 1)."""
-    return torch.linalg.vector_norm(weight, dim=(1, 2, 3), keepdim=True)
+    return torch.linalg.vector_norm(weight, dim=(1, 2, 3), keepdim=True)  # type: ignore[no-any-return]
 
 
 def _centred(weight: Tensor) -> Tensor:
