@@ -5,9 +5,9 @@ import pytest
 from typer.testing import CliRunner
 
 from upres.cli.main import app
-from upres.compression.export import count_multiply_adds, export
+from upres.compression.export import export
 from upres.networks import NetworkSpec
-from upres.networks.bicubicpp import STEPS, BicubicPlusPlus
+from upres.networks.bicubicpp import STEPS
 from upres.networks.checkpoint import save_checkpoint
 from upres.runtime import load_model
 
@@ -43,8 +43,3 @@ def test_the_graph_is_plain(tmp_path: Path, downscale: str) -> None:
     export(tmp_path / "a.safetensors", tmp_path / "a.onnx")
     kinds = {node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node}
     assert kinds <= {"Conv", "LeakyRelu", "Add", "DepthToSpace", "Constant"}
-
-
-def test_multiply_adds_are_the_papers() -> None:
-    # 50,400 weights, each used once a pixel at half the LR resolution.
-    assert count_multiply_adds(BicubicPlusPlus()) == pytest.approx(50_400 / 4)

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from upres.metrics import luma, psnr
+from upres.images import read, resize
+from upres.metrics import luma, psnr, rmse, ssim
 
 
 def test_luma_is_matlabs() -> None:
@@ -26,12 +27,53 @@ def test_golden_values_of_one_pair(shared: Path) -> None:
             assert psnr(a, b, shave=shave, round_luma=True) == pytest.approx(values["psnr_y_uint8"], abs=5e-4)
 
 
-def test_equal_images_and_unequal_sizes() -> None:
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_bicubic_has_the_psnr_and_ssim_that_selfexsr_publishes(shared: Path, scale: int) -> None:
+    published = json.loads((shared / "reference/golden/selfexsr_published_set5.json").read_text())
+    table = published[f"Set5_x{scale}"]
+    column = table["methods"].index("Bicubic")
+    folder = shared / f"data/Set5/image_SRF_{scale}"
+    for name, values in table["per_image"].items():
+        stem = f"{name}_SRF_{scale}"
+        hr, lr = (read(folder / f"{stem}_{kind}.png").rgb8() for kind in ("HR", "LR"))
+        sr = resize(lr, hr.shape[:2])
+        assert psnr(sr, hr, shave=scale, round_luma=True) == pytest.approx(values["psnr_y"][column], abs=1e-4)
+        assert ssim(sr, hr, shave=scale, round_luma=True) == pytest.approx(values["ssim_y"][column], abs=1e-5)
+
+
+def test_rmse_is_in_levels() -> None:
+    hr = np.full((20, 20), 100, np.uint8)
+    assert rmse(hr + 3, hr, shave=0, on="rgb") == 3
+    assert rmse(hr + 3, hr, shave=4) == pytest.approx(3 * 219 / 255)
+    assert psnr(hr + 3, hr, shave=0, on="rgb") == pytest.approx(20 * np.log10(255 / 3))
+
+
+def test_floating_point_is_rounded_to_8_bits_unless_asked_not_to() -> None:
+    hr = np.full((20, 20, 3), 255, np.uint8)
+    sr = np.full((20, 20, 3), 263.4)
+    assert psnr(sr, hr, shave=2) == float("inf")
+    assert rmse(sr, hr, shave=2, on="rgb", round_images=False) == pytest.approx(8.4)
+
+
+def test_grey_counts_as_rgb_of_equal_parts() -> None:
+    rng = np.random.default_rng(0)
+    sr, hr = rng.integers(0, 256, (2, 24, 30), np.uint8)
+    for measure in (psnr, rmse, ssim):
+        grey = measure(sr, hr, shave=1)
+        assert measure(sr[..., None], hr, shave=1) == grey
+        rgb = measure(*(np.repeat(image[..., None], 3, axis=2) for image in (sr, hr)), shave=1)
+        assert rgb == pytest.approx(grey, rel=1e-12)
+
+
+def test_equal_images_and_what_cannot_be_compared() -> None:
     image = np.zeros((9, 9, 3), np.uint8)
     assert psnr(image, image, shave=2) == float("inf")
-    with pytest.raises(ValueError, match="equal size"):
+    assert rmse(image, image, shave=2) == 0
+    with pytest.raises(ValueError, match="one size, not 9x9 and 9x5"):
         psnr(image, image[:5], shave=0)
-    with pytest.raises(ValueError, match="nothing is left"):
+    with pytest.raises(ValueError, match="nothing is left of 9x9"):
         psnr(image, image, shave=5)
     with pytest.raises(ValueError, match="'y' or 'rgb'"):
-        psnr(image, image, shave=0, on="cb")
+        psnr(image, image, shave=0, on="cb")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="same channels"):
+        psnr(image, image[..., :1], shave=0, on="rgb")

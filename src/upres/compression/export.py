@@ -13,10 +13,11 @@ from torch import nn
 from upres.compression.reparameterise import merge
 from upres.networks import Network
 from upres.networks.checkpoint import load_checkpoint
+from upres.networks.count import count
 from upres.runtime.card import Card
 from upres.runtime.model import CARD_KEY
 
-__all__ = ["count_multiply_adds", "export"]
+__all__ = ["export"]
 
 
 def export(
@@ -43,6 +44,7 @@ def export(
     """
     spec, network = load_checkpoint(checkpoint)
     network = merge(network)
+    counts = count(network, 256, 256)
     card = Card(
         name=path.stem,
         scale=network.scale,
@@ -50,8 +52,8 @@ def export(
         alignment=network.alignment,
         network=spec.name,
         arguments=spec.arguments,
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        multiply_adds=round(count_multiply_adds(network)),
+        parameters=counts.parameters,
+        multiply_adds=round(counts.multiply_adds / 256**2),
         data=data,
         recipe=recipe,
         licence=licence,
@@ -64,24 +66,6 @@ def export(
     part.write_bytes(model.SerializeToString())
     part.replace(path)
     return card
-
-
-def count_multiply_adds(network: Network) -> float:
-    """Multiply-adds of all convolutions per LR pixel, by a run on a large input."""
-    total = 0.0
-    side = 64
-
-    def count(module: nn.Module, _: object, output: torch.Tensor) -> None:
-        nonlocal total
-        assert isinstance(module, nn.Conv2d)
-        total += output[0].numel() * module.weight[0].numel() / side**2
-
-    hooks = [module.register_forward_hook(count) for module in network.modules() if isinstance(module, nn.Conv2d)]
-    with torch.inference_mode():
-        network(torch.zeros(1, 3, side, side))
-    for hook in hooks:
-        hook.remove()
-    return total
 
 
 class _Aligned(nn.Module):

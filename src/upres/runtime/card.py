@@ -36,7 +36,7 @@ class Card:
     """The network's constructor arguments."""
     parameters: int = 0
     multiply_adds: int = 0
-    """Per LR pixel."""
+    """Per LR pixel, as `upres.networks.count` counts them."""
     data: str = ""
     """What it was trained on."""
     recipe: str = ""
