@@ -8,21 +8,42 @@ from typing import Any
 
 from upres.networks.base import Network
 from upres.networks.bicubicpp import BicubicPlusPlus
+from upres.networks.fimdn import FIMDN
 from upres.networks.imdn import IMDN, imdn_baseline, imdn_rtc
+from upres.networks.innopeak import InnoPeak
+from upres.networks.johnson import Johnson
+from upres.networks.latticenet import LatticeNet
+from upres.networks.maffsrn import MAFFSRN, maffsrn_l
 from upres.networks.msrresnet import MSRResNet
+from upres.networks.notfound404 import NotFound404
 from upres.networks.pan import PAN
 from upres.networks.rfdn import RFDN
+from upres.networks.samsung_tor_aic import SamsungTORAIC
+from upres.networks.uestc_medialab import UESTCMediaLab
+from upres.networks.zhang9678 import Zhang9678
+from upres.networks.zjuesr import ZJUESR
 
 __all__ = ["NETWORKS", "Network", "NetworkSpec"]
 
 NETWORKS: dict[str, Callable[..., Network]] = {
     "bicubicpp": BicubicPlusPlus,
+    "fimdn": FIMDN,
     "imdn": IMDN,
     "imdn_baseline": imdn_baseline,
     "imdn_rtc": imdn_rtc,
+    "innopeak": InnoPeak,
+    "johnson": Johnson,
+    "latticenet": LatticeNet,
+    "maffsrn": MAFFSRN,
+    "maffsrn_l": maffsrn_l,
     "msrresnet": MSRResNet,
+    "notfound404": NotFound404,
     "pan": PAN,
     "rfdn": RFDN,
+    "samsung_tor_aic": SamsungTORAIC,
+    "uestc_medialab": UESTCMediaLab,
+    "zhang9678": Zhang9678,
+    "zjuesr": ZJUESR,
 }
 """Every network's class, or the short function that fills in the arguments of a named variant."""
 

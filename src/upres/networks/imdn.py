@@ -7,6 +7,8 @@ attention nor the concatenation of all blocks, and IMDN-RTC is a small one of th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -22,23 +24,24 @@ class InformationMultiDistillationBlock(nn.Module):
     Args:
         channels: of the features (N, channels, H, W), which keep their shape.
         attention: weigh the channels by their contrast.
+        layer: makes the convolutions, of the numbers of input and output channels and, for 1, the kernel's side.
     """
 
-    def __init__(self, channels: int, attention: bool) -> None:
+    def __init__(self, channels: int, attention: bool, layer: Callable[..., nn.Module] = convolution) -> None:
         super().__init__()
         self.distilled = channels // 4
         self.remaining = channels - self.distilled
         self.convolutions = nn.ModuleList(
             [
-                convolution(channels, channels),
-                convolution(self.remaining, channels),
-                convolution(self.remaining, channels),
+                layer(channels, channels),
+                layer(self.remaining, channels),
+                layer(self.remaining, channels),
             ]
         )
-        self.last = convolution(self.remaining, self.distilled)
+        self.last = layer(self.remaining, self.distilled)
         self.activation = nn.LeakyReLU(0.05)
         self.attention = ContrastAttention(4 * self.distilled) if attention else nn.Identity()
-        self.fusion = convolution(4 * self.distilled, channels, 1)
+        self.fusion = layer(4 * self.distilled, channels, 1)
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, channels, H, W) to the same shape."""
