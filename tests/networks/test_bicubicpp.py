@@ -5,18 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from upres.evaluation.quality import evaluate
-from upres.networks.bicubicpp import STEPS, BicubicPlusPlus, rename_published
+from upres.networks import Network
+from upres.networks.bicubicpp import STEPS, BicubicPlusPlus
+from upres.networks.load import load
 from upres.training.trainer import upscale_rgb8
 
 
-def published(shared: Path) -> BicubicPlusPlus:
-    network = BicubicPlusPlus()
-    network.load_state_dict(rename_published(load_file(shared / "reference/weights/bicubicpp_x3_official.safetensors")))
-    return network.eval()
+def published(shared: Path) -> Network:
+    return load(shared / "reference/weights/bicubicpp_x3_official.safetensors")[1]
 
 
 @pytest.mark.parametrize("case", ["noise", "natural", "odd"])

@@ -28,7 +28,7 @@ def test_coefficients_are_of_the_mean_and_the_deviation_of_a_channel() -> None:
     assert weights.shape == (2, 16, 1, 1)
     assert weights.min() > 0
     assert weights.max() < 1
-    shuffled = features.flatten(2)[..., torch.randperm(30)].unflatten(2, (6, 5))
+    shuffled = features.flatten(2)[..., torch.randperm(30)].reshape(features.shape)
     torch.testing.assert_close(coefficient(shuffled), weights)
     assert not torch.allclose(coefficient(features + 1), weights)  # another mean
     narrowed = features.mean((2, 3), keepdim=True) + (features - features.mean((2, 3), keepdim=True)) / 2

@@ -12,9 +12,7 @@ def test_parameters_are_the_papers(scale: int, thousands: int) -> None:
 
 
 def test_costs_are_those_of_the_challenge() -> None:
-    counts = count(
-        merge(MAFFSRN())
-    )  # MLVC in AIM 2020: 0.441 M parameters, 27.11 G multiply-adds, 212.24 M activations
+    counts = count(merge(MAFFSRN()))  # MLVC in the table of AIM 2020
     assert counts.parameters == 441_194
     assert counts.multiply_adds / 1e9 == pytest.approx(27.11, abs=0.01)
     assert counts.activations / 1e6 == pytest.approx(212.24, abs=0.01)
@@ -35,4 +33,4 @@ def test_weight_normalisation_merges() -> None:
 
 def test_the_large_one_has_twice_as_many_groups() -> None:
     small, large = count(MAFFSRN()), count(maffsrn_l())
-    assert large.convolutions - small.convolutions == small.convolutions - 3
+    assert large.convolutions - small.convolutions == small.convolutions - 3  # head and tail

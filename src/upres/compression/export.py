@@ -50,6 +50,7 @@ def export(
         scale=network.scale,
         halo=network.halo,
         alignment=network.alignment,
+        minimum=network.minimum,
         network=spec.name,
         arguments=spec.arguments,
         parameters=counts.parameters,
@@ -81,7 +82,7 @@ class _Aligned(nn.Module):
 
 def _to_onnx(network: Network) -> bytes:
     buffer = io.BytesIO()
-    side = 16 * network.alignment
+    side = max(16 * network.alignment, network.minimum)
     with warnings.catch_warnings():
         # The tracing exporter writes the plain operators that engines know best, without another dependency.
         warnings.simplefilter("ignore", DeprecationWarning)

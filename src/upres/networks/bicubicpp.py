@@ -7,15 +7,16 @@ ablations (section 4) are arguments.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from upres.networks.base import Network
+from upres.networks.published import Published, State, shuffled_scale
 
-__all__ = ["BicubicPlusPlus", "rename_published"]
+__all__ = ["PUBLISHED", "BicubicPlusPlus"]
 
 STEPS = {"stride": 2, "space-to-depth": 2, "haar": 2, "none": 1}
 
@@ -105,7 +106,8 @@ def _nearest_kernel(scale: int, step: int) -> Tensor:
     return kernel.reshape(3 * side * side, 3, step, step)
 
 
-def rename_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The authors' ``conv0``, ``conv1``, ``conv2``, ``conv_out`` under the names used here."""
-    names = {"conv0": "head", "conv1": "blocks.0.0", "conv2": "blocks.0.1", "conv_out": "tail"}
-    return {f"{names[key.removesuffix('.weight')]}.weight": state[key] for key in state}
+def _arguments(state: State) -> dict[str, Any]:
+    return {"scale": shuffled_scale(state["tail.weight"]) // 2, "channels": state["head.weight"].shape[0]}
+
+
+PUBLISHED = (Published("bicubicpp", {"conv0": "head", "conv{1}": "blocks.0.{}", "conv_out": "tail"}, _arguments),)

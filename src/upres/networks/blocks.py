@@ -68,15 +68,18 @@ class ESA(nn.Module):
         inner: channels of the attention's own features.
         middle: what the pooled features (N, inner, h, w) go through; None for the paper's three 3x3
             convolutions with ReLU between.
+        stride: halves the resolution before the pooling, without padding; None for the paper's 3x3 convolution.
     """
 
     minimum = 15
 
-    def __init__(self, channels: int, inner: int, middle: nn.Module | None = None) -> None:
+    def __init__(
+        self, channels: int, inner: int, middle: nn.Module | None = None, stride: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.reduce = convolution(channels, inner, 1)
         self.skip = convolution(inner, inner, 1)
-        self.stride = nn.Conv2d(inner, inner, 3, stride=2)
+        self.stride = stride or nn.Conv2d(inner, inner, 3, stride=2)
         self.middle = middle or nn.Sequential(
             convolution(inner, inner), nn.ReLU(), convolution(inner, inner), nn.ReLU(), convolution(inner, inner)
         )

@@ -24,7 +24,8 @@ class Counts:
     parameters: int
     multiply_adds: int
     """Of convolutions and dense layers without their biases, one for each value that a ReLU or one of its kin makes,
-    two for each that an affine batch normalisation makes; sums, products, pooling and interpolation are free."""
+    two for each that an affine batch normalisation makes; sums, products, pooling and interpolation are free, the
+    last also where it is a convolution with kernels that are not learnt."""
     activations: int
     """Elements of the outputs of all convolutions."""
     convolutions: int
@@ -42,8 +43,8 @@ def count(network: nn.Module, height: int = 256, width: int = 256, channels: int
         width: likewise.
         channels: likewise, 3 for RGB.
     """
-    shapes = copy.deepcopy(network).eval().to("meta")
-    with torch.no_grad(), _Tally() as tally:
+    shapes = copy.deepcopy(network).eval().to("meta").requires_grad_()
+    with torch.enable_grad(), _Tally() as tally:
         shapes(torch.empty(1, channels, height, width, device="meta"))
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return Counts(parameters, tally.multiply_adds, tally.activations, tally.convolutions)
@@ -59,7 +60,7 @@ class _Tally(TorchDispatchMode):
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = function(*args, **(kwargs or {}))
         operation = function.overloadpacket
-        if operation is aten.convolution:
+        if operation is aten.convolution and args[1].requires_grad:
             pixels = made.numel() // made.shape[1]
             self.multiply_adds += args[1].numel() * pixels
             self.activations += made.numel()

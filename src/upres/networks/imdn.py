@@ -8,14 +8,16 @@ attention nor the concatenation of all blocks, and IMDN-RTC is a small one of th
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from upres.networks.base import Network
 from upres.networks.blocks import ContrastAttention, PixelShuffler, convolution
+from upres.networks.published import Published, State, length, shuffled_scale
 
-__all__ = ["IMDN", "imdn_baseline", "imdn_rtc"]
+__all__ = ["IMDN", "PUBLISHED", "imdn_baseline", "imdn_rtc"]
 
 
 class InformationMultiDistillationBlock(nn.Module):
@@ -102,3 +104,57 @@ def imdn_baseline(scale: int = 4) -> IMDN:
 def imdn_rtc(scale: int = 2) -> IMDN:
     """IMDN-RTC, for real time on small devices: 20,190 parameters at x2."""
     return IMDN(scale, channels=12, blocks=5, attention=False, concatenation=False, end_kernel=1)
+
+
+def _arguments(state: State) -> dict[str, Any]:
+    return {
+        "scale": shuffled_scale(state["upsampler.0.weight"]),
+        "channels": state["head.weight"].shape[0],
+        "blocks": length(state, "blocks"),
+        "attention": "blocks.0.attention.bottleneck.0.weight" in state,
+        "concatenation": "fusion.0.weight" in state,
+        "end_kernel": state["end.weight"].shape[-1],
+    }
+
+
+PUBLISHED = (
+    Published(
+        "imdn",
+        {
+            "fea_conv": "head",
+            "IMDB{1}.c4": "blocks.{}.last",
+            "IMDB{1}.c5": "blocks.{}.fusion",
+            "IMDB{1}.c{1}": "blocks.{}.convolutions.{}",
+            "IMDB{1}.cca.conv_du.{0}": "blocks.{}.attention.bottleneck.{}",
+            "c.0": "fusion.0",
+            "LR_conv": "end",
+            "upsampler.0": "upsampler.0",
+        },
+        _arguments,
+    ),
+    Published(
+        "imdn",
+        {
+            "model.0": "head",
+            "model.1.sub.{0}.c4": "blocks.{}.last",
+            "model.1.sub.{0}.c5": "blocks.{}.fusion",
+            "model.1.sub.{0}.c{1}": "blocks.{}.convolutions.{}",
+            "model.1.sub.{0}": "end",
+            "model.2": "upsampler.0",
+        },
+        _arguments,
+    ),
+    Published(
+        "imdn",
+        {
+            "model.0": "head",
+            "model.1.sub.{0}.conv4": "blocks.{}.last",
+            "model.1.sub.{0}.conv1x1": "blocks.{}.fusion",
+            "model.1.sub.{0}.conv{1}.0": "blocks.{}.convolutions.{}",
+            "model.1.sub.{0}": "end",
+            "model.2": "upsampler.0",
+        },
+        _arguments,
+    ),
+)
+"""IMDN, IMDN-RTC, and the baseline of the challenges."""

@@ -7,13 +7,17 @@ branches of ClassSR-SRResNet (Kong et al., arXiv:2103.04039, section 4.1).
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from upres.networks.base import Network
 from upres.networks.blocks import Interpolation, PixelShuffler, convolution, prime_factors, reach
+from upres.networks.published import Published, State, length, shuffled_scale
 
-__all__ = ["MSRResNet"]
+__all__ = ["PUBLISHED", "MSRResNet"]
 
 
 class ResidualBlock(nn.Module):
@@ -56,3 +60,40 @@ class MSRResNet(Network):
         for upsampler in self.upsamplers:
             features = self.activation(upsampler(features))  # (N, channels, factor·H, factor·W)
         return self.tail(self.activation(self.hr(features))) + self.skip(lr)  # type: ignore[no-any-return]
+
+
+def _arguments(state: State) -> dict[str, Any]:
+    scale = math.prod(
+        shuffled_scale(state[f"upsamplers.{step}.0.weight"], state["hr.weight"].shape[0])
+        for step in range(length(state, "upsamplers"))
+    )
+    return {"scale": scale, "channels": state["head.weight"].shape[0], "blocks": length(state, "blocks")}
+
+
+PUBLISHED = (
+    Published(
+        "msrresnet",
+        {
+            "conv_first": "head",
+            "recon_trunk.{0}.conv1": "blocks.{}.first",
+            "recon_trunk.{0}.conv2": "blocks.{}.second",
+            "upconv{1}": "upsamplers.{}.0",
+            "HRconv": "hr",
+            "conv_last": "tail",
+        },
+        _arguments,
+    ),
+    Published(
+        "msrresnet",
+        {
+            "conv_first": "head",
+            "body.{0}.conv1": "blocks.{}.first",
+            "body.{0}.conv2": "blocks.{}.second",
+            "upconv{1}": "upsamplers.{}.0",
+            "conv_hr": "hr",
+            "conv_last": "tail",
+        },
+        _arguments,
+    ),
+)
+"""As in AIM and ClassSR, and as in BasicSR today."""

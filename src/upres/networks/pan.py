@@ -6,14 +6,17 @@ pixel attention in the reconstruction (U-PA), which upscales by nearest neighbou
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from upres.networks.base import Network
 from upres.networks.blocks import Interpolation, convolution, prime_factors, reach
+from upres.networks.published import Published, State, length
 
-__all__ = ["PAN"]
+__all__ = ["PAN", "PUBLISHED"]
 
 
 class SCPA(nn.Module):
@@ -93,3 +96,35 @@ class PAN(Network):
         shallow = self.head(lr)  # (N, channels, H, W)
         features = shallow + self.end(self.blocks(shallow))
         return self.tail(self.upsamplers(features)) + self.skip(lr)  # type: ignore[no-any-return]
+
+
+def _arguments(state: State) -> dict[str, Any]:
+    return {
+        "scale": 4 if length(state, "upsamplers") == 2 else [2, 3],  # whose weights do not differ in shape
+        "channels": state["head.weight"].shape[0],
+        "blocks": length(state, "blocks"),
+        "upsampling_channels": state["tail.weight"].shape[1],
+    }
+
+
+PUBLISHED = (
+    Published(
+        "pan",
+        {
+            "conv_first": "head",
+            "SCPA_trunk.{0}.conv1_a": "blocks.{}.plain_in",
+            "SCPA_trunk.{0}.conv1_b": "blocks.{}.attended_in",
+            "SCPA_trunk.{0}.k1.0": "blocks.{}.plain",
+            "SCPA_trunk.{0}.PAConv.k2": "blocks.{}.attention",
+            "SCPA_trunk.{0}.PAConv.k3": "blocks.{}.attended",
+            "SCPA_trunk.{0}.PAConv.k4": "blocks.{}.attended_out",
+            "SCPA_trunk.{0}.conv3": "blocks.{}.fusion",
+            "trunk_conv": "end",
+            "upconv{1}": "upsamplers.{}.first",
+            "att{1}.conv": "upsamplers.{}.attention",
+            "HRconv{1}": "upsamplers.{}.second",
+            "conv_last": "tail",
+        },
+        _arguments,
+    ),
+)

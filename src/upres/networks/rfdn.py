@@ -6,14 +6,17 @@ and whose attention is over pixels. Its released weights are this challenge entr
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from upres.networks.base import Network
 from upres.networks.blocks import ESA, convolution
+from upres.networks.published import ESA_NAMES, Published, State, length, prefixed, shuffled_scale
 
-__all__ = ["RFDN"]
+__all__ = ["PUBLISHED", "RFDN"]
 
 
 class ResidualFeatureDistillationBlock(nn.Module):
@@ -81,3 +84,31 @@ class RFDN(Network):
             outputs.append(block(outputs[-1]))
         deep = self.end(self.fusion(torch.cat(outputs[1:], dim=1)))
         return F.pixel_shuffle(self.tail(shallow + deep) / self.value_range, self.scale)
+
+
+def _arguments(state: State) -> dict[str, Any]:
+    return {
+        "scale": shuffled_scale(state["tail.weight"]),
+        "channels": state["head.weight"].shape[0],
+        "blocks": length(state, "blocks"),
+        "attention_channels": state["blocks.0.attention.reduce.weight"].shape[0],
+    }
+
+
+PUBLISHED = (
+    Published(
+        "rfdn",
+        {
+            "fea_conv": "head",
+            "B{1}.c{1}_d": "blocks.{}.distillations.{}",
+            "B{1}.c{1}_r": "blocks.{}.refinements.{}",
+            "B{1}.c4": "blocks.{}.last",
+            "B{1}.c5": "blocks.{}.fusion",
+            **prefixed("B{1}.esa", "blocks.{}.attention", ESA_NAMES),
+            "c.0": "fusion.0",
+            "LR_conv": "end",
+            "upsampler.0": "tail",
+        },
+        _arguments,
+    ),
+)

@@ -24,6 +24,8 @@ class Card:
     """LR pixels around an SR pixel's own LR pixel that influence it; None where all do."""
     alignment: int = 1
     """Both sides of a tile are multiples of this."""
+    minimum: int = 1
+    """Neither side of a tile is below this."""
     channels: int = 3
     """Always RGB today."""
     value_range: float = 1.0

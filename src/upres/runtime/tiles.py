@@ -26,7 +26,7 @@ class Span:
     start: int
     """Where the tile begins."""
     stop: int
-    """Where it ends; past the picture by the alignment at most."""
+    """Where it ends; past the picture as far as the alignment and the minimum ask for."""
     keep_start: int
     """Where the part begins that is kept."""
     keep_stop: int
@@ -46,7 +46,9 @@ class Tile:
     columns: Span
 
 
-def plan(height: int, width: int, *, tile: tuple[int, int], halo: int, alignment: int = 1) -> Iterator[list[Tile]]:
+def plan(
+    height: int, width: int, *, tile: tuple[int, int], halo: int, alignment: int = 1, minimum: int = 1
+) -> Iterator[list[Tile]]:
     """Tiles from left to right, row of tiles by row of tiles, all of the same size.
 
     Args:
@@ -55,6 +57,7 @@ def plan(height: int, width: int, *, tile: tuple[int, int], halo: int, alignment
         tile: height and width of a tile; a picture that is smaller gets one of its own size.
         halo: what surrounds the kept part of a tile on all sides within the picture.
         alignment: tiles begin and end at multiples of it.
+        minimum: no side of a tile is below it; a multiple of the alignment.
 
     Yields:
         The tiles of one row; what they keep covers the picture without gaps or overlaps.
@@ -62,15 +65,15 @@ def plan(height: int, width: int, *, tile: tuple[int, int], halo: int, alignment
     Raises:
         ValueError: if a tile is too small to keep anything beside its halo.
     """
-    columns = _spans(width, tile[1], halo, alignment)
-    for rows in _spans(height, tile[0], halo, alignment):
+    columns = _spans(width, tile[1], halo, alignment, minimum)
+    for rows in _spans(height, tile[0], halo, alignment, minimum):
         yield [Tile(rows, span) for span in columns]
 
 
-def _spans(side: int, tile: int, halo: int, alignment: int) -> list[Span]:
-    whole = math.ceil(side / alignment) * alignment
+def _spans(side: int, tile: int, halo: int, alignment: int, minimum: int) -> list[Span]:
+    whole = max(math.ceil(side / alignment) * alignment, minimum)
     halo = math.ceil(halo / alignment) * alignment
-    tile = tile // alignment * alignment
+    tile = max(tile // alignment * alignment, minimum)
     if whole <= tile:
         return [Span(0, whole, 0, side)]
     if tile <= 2 * halo:

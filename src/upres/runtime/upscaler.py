@@ -224,7 +224,7 @@ class Upscaler:
             sides, halo = (height + card.alignment, width + card.alignment), 0
         else:
             sides = self._tile_sides(height, width, card)
-        rows = list(plan(height, width, tile=sides, halo=halo, alignment=card.alignment))
+        rows = list(plan(height, width, tile=sides, halo=halo, alignment=card.alignment, minimum=card.minimum))
         done, total, r = 0, sum(len(row) for row in rows), card.scale
         for row in rows:
             span = row[0].rows
@@ -290,7 +290,7 @@ def _kept(span: Span, r: int) -> slice:
 
 
 def _padded(cut: Cut, tile: Tile, height: int, width: int) -> Samples:
-    """A tile's samples, with zeros where its alignment reaches past the picture, as networks pad."""
+    """A tile's samples, with zeros where it reaches past the picture, as networks pad."""
     bottom, right = min(tile.rows.stop, height), min(tile.columns.stop, width)
     samples = cut(slice(tile.rows.start, bottom), slice(tile.columns.start, right))
     below, beside = tile.rows.stop - bottom, tile.columns.stop - right
