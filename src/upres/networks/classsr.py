@@ -7,28 +7,27 @@ network with three widths.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from upres.networks import carn, fsrcnn, msrresnet
 from upres.networks.base import Network
 from upres.networks.blocks import convolution
-from upres.networks.carn import CARN
-from upres.networks.fsrcnn import FSRCNNBranch
-from upres.networks.msrresnet import MSRResNet
+from upres.networks.published import Published, State, length
 
-__all__ = ["ClassModule", "ClassSR", "classsr_carn", "classsr_fsrcnn"]
+__all__ = ["PUBLISHED", "ClassModule", "ClassSR", "classsr_carn", "classsr_fsrcnn"]
 
 
-def _carn(scale: int, channels: int) -> CARN:
-    return CARN(scale, channels, mobile=True, groups=4, scales=(scale,), batch_norm=True)
+def _carn(scale: int, channels: int) -> Network:
+    return carn.CARN(scale, channels, mobile=True, groups=4, scales=(scale,), batch_norm=True)
 
 
 BRANCHES: dict[str, tuple[Callable[[int, int], Network], tuple[int, ...]]] = {
-    "fsrcnn": (FSRCNNBranch, (16, 36, 56)),
+    "fsrcnn": (fsrcnn.FSRCNNBranch, (16, 36, 56)),
     "carn": (_carn, (36, 52, 64)),
-    "srresnet": (MSRResNet, (36, 52, 64)),
+    "srresnet": (msrresnet.MSRResNet, (36, 52, 64)),
 }
 """Of scale and channels, and the paper's channels from easy to hard (section 4.1)."""
 
@@ -108,3 +107,31 @@ def classsr_fsrcnn(scale: int = 4) -> ClassSR:
 def classsr_carn(scale: int = 4) -> ClassSR:
     """ClassSR-CARN, with 36, 52 and 64 channels."""
     return ClassSR(scale, "carn")
+
+
+def _published(base: str, head: str, branch: Published) -> Published:
+    """The authors' files: every branch as its own network's files are, after ``net1``, ``net2`` and ``net3``."""
+
+    def prepare(state: State) -> State:
+        parts: dict[str, State] = {}
+        for name, tensor in state.items():
+            part, _, rest = name.partition(".")
+            parts.setdefault(part, {})[rest] = tensor
+        prepared = {part: branch.prepare(parts[part]) if part.startswith("net") else parts[part] for part in parts}
+        return {f"{part}.{name}": tensor for part in prepared for name, tensor in prepared[part].items()}
+
+    def arguments(state: State) -> dict[str, Any]:
+        channels = [state[f"branches.{place}.{head}.weight"].shape[0] for place in range(length(state, "branches"))]
+        return {"scale": 4, "base": base, "channels": channels}
+
+    names = {f"net{{1}}.{theirs}": ours and f"branches.{{}}.{ours}" for theirs, ours in branch.names.items()}
+    names["classifier.CondNet.{0}"] = "class_module.convolutions.{}"
+    names["classifier.lastOut"] = "class_module.dense"
+    return Published("classsr", names, arguments, prepare)
+
+
+PUBLISHED = (
+    _published("fsrcnn", "convolutions.0", fsrcnn.PUBLISHED[-1]),
+    _published("carn", "head", carn.PUBLISHED[0]),
+    _published("srresnet", "head", msrresnet.PUBLISHED[0]),
+)

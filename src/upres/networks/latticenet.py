@@ -7,6 +7,7 @@ weighing the other branch's channels by their mean and standard deviation.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,9 @@ from torch.nn import functional as F
 
 from upres.networks.base import Network
 from upres.networks.blocks import PixelShuffler, convolution
+from upres.networks.published import Published, State, length, prefixed, shuffled_scale
 
-__all__ = ["LatticeNet"]
+__all__ = ["PUBLISHED", "LatticeNet"]
 
 
 class CombinationCoefficient(nn.Module):
@@ -136,3 +138,49 @@ class LatticeNet(Network):
             outputs.append(block(outputs[-1]))
         sr = self.upsampler(self.end(shallow + self.fusion(outputs[1:])))
         return sr / self.value_range + self.mean  # type: ignore[no-any-return]
+
+
+def _arguments(state: State) -> dict[str, Any]:
+    inner, channels = state["blocks.0.first.0.weight"].shape[:2]
+    return {
+        "scale": shuffled_scale(state["upsampler.0.weight"]),
+        "channels": channels,
+        "inner": inner,
+        "blocks": length(state, "blocks"),
+        "reduction": channels // state["blocks.0.of_first.of_mean.0.weight"].shape[0],
+    }
+
+
+BLOCK_NAMES = {
+    "conv_block0.{0}": "first.{}",
+    "conv_block1.{0}": "second.{}",
+    "compress": "fusion",
+    **{
+        f"{theirs}.conv_{statistic}.{{0}}": f"{ours}.of_{of}.{{}}"
+        for theirs, ours in {
+            "fea_ca1": "of_first",
+            "x_ca1": "of_input",
+            "fea_ca2": "of_crossed",
+            "x_ca2": "of_second",
+        }.items()
+        for statistic, of in {"mean": "mean", "std": "deviation"}.items()
+    },
+}
+
+PUBLISHED = (
+    Published(
+        "latticenet",
+        {
+            "sub_mean": "",
+            "add_mean": "",
+            "conv1": "head.0",
+            "conv2": "head.1",
+            **prefixed("body_unit{1}", "blocks.{}", BLOCK_NAMES),
+            "T_tdm{1}.0": "fusion.later.{}",
+            "L_tdm{1}.0": "fusion.earlier.{}",
+            "tail.0": "end",
+            "tail.1": "upsampler.0",
+        },
+        _arguments,
+    ),
+)
