@@ -11,6 +11,7 @@ from upres.networks.bicubicpp import BicubicPlusPlus
 from upres.networks.bsrn import BSRN, bsrn_ntire2022
 from upres.networks.carn import CARN, carn_classsr, carn_m
 from upres.networks.classsr import ClassSR, classsr_carn, classsr_fsrcnn
+from upres.networks.ecbsr import ECBSR
 from upres.networks.efdn import EFDN
 from upres.networks.espcn import ESPCN
 from upres.networks.falsr import FALSR, falsr_a, falsr_b, falsr_c
@@ -47,6 +48,7 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "classsr": ClassSR,
     "classsr_carn": classsr_carn,
     "classsr_fsrcnn": classsr_fsrcnn,
+    "ecbsr": ECBSR,
     "efdn": EFDN,
     "espcn": ESPCN,
     "falsr": FALSR,
