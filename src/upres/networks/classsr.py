@@ -88,8 +88,9 @@ class ClassSR(Network):
         """See `Network.upscale`."""
         probabilities = self.classify(lr)
         chosen = nn.functional.one_hot(probabilities.argmax(1), len(self.branches)).to(lr.dtype)
-        if self.training or torch.onnx.is_in_onnx_export():
-            results = torch.stack([branch(lr) for branch in self.branches], dim=1)  # (N, classes, 3, ...)
+        # In an export, and where only shapes flow, no values are there to choose by.
+        if self.training or lr.is_meta or torch.onnx.is_in_onnx_export():
+            results = torch.stack([branch.upscale(lr) for branch in self.branches], dim=1)  # (N, classes, 3, ...)
             weights = probabilities if self.training else chosen
             return (weights[:, :, None, None, None] * results).sum(1)
         sr = lr.new_empty(len(lr), 3, self.scale * lr.shape[2], self.scale * lr.shape[3])
