@@ -90,9 +90,9 @@ class ClassSR(Network):
         chosen = nn.functional.one_hot(probabilities.argmax(1), len(self.branches)).to(lr.dtype)
         # In an export, and where only shapes flow, no values are there to choose by.
         if self.training or lr.is_meta or torch.onnx.is_in_onnx_export():
-            results = torch.stack([branch.upscale(lr) for branch in self.branches], dim=1)  # (N, classes, 3, ...)
+            results = [branch.upscale(lr) for branch in self.branches]  # type: ignore[operator]
             weights = probabilities if self.training else chosen
-            return (weights[:, :, None, None, None] * results).sum(1)
+            return torch.einsum("nc,ncdyx->ndyx", weights, torch.stack(results, dim=1))
         sr = lr.new_empty(len(lr), 3, self.scale * lr.shape[2], self.scale * lr.shape[3])
         for branch, members in zip(self.branches, chosen.bool().unbind(1), strict=True):
             if members.any():
