@@ -34,3 +34,9 @@ def test_the_kept_parts_cover_every_pixel_once_and_have_their_halo(
 def test_a_tile_within_its_halo_is_refused() -> None:
     with pytest.raises(ValueError, match="keeps nothing"):
         list(plan(100, 100, tile=(16, 16), halo=8))
+
+
+def test_a_picture_below_the_minimum_gets_one_tile_of_it() -> None:
+    ((tile,),) = plan(5, 40, tile=(6, 41), halo=0, minimum=15)
+    assert (tile.rows.length, tile.columns.length) == (15, 40)
+    assert (tile.rows.keep_stop, tile.columns.keep_stop) == (5, 40)

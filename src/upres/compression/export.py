@@ -86,6 +86,8 @@ def _to_onnx(network: Network) -> bytes:
     with warnings.catch_warnings():
         # The tracing exporter writes the plain operators that engines know best, without another dependency.
         warnings.simplefilter("ignore", DeprecationWarning)
+        # Of padding, which engines fold themselves.
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)
         torch.onnx.export(
             _Aligned(network).eval(),
             (torch.zeros(1, 3, side, side),),

@@ -96,13 +96,14 @@ class ESA(nn.Module):
 class Interpolation(nn.Module):
     """Bilinear, or bicubic (a = -0.5, as MATLAB's), upscaling by an integer; borders are replicated.
 
-    (N, C, H, W) to (N, C, scale·H, scale·W). A convolution with one kernel for each sub-pixel and a pixel
-    shuffle, so that a sub-pixel's weights are the same wherever it stands, and pictures can be tiled exactly.
+    (N, channels, H, W) to (N, channels, scale·H, scale·W). A convolution with one kernel for each sub-pixel and
+    a pixel shuffle, so that a sub-pixel's weights are the same wherever it stands, and pictures can be tiled exactly.
     """
 
-    def __init__(self, scale: int, mode: Literal["bilinear", "bicubic"]) -> None:
+    def __init__(self, scale: int, mode: Literal["bilinear", "bicubic"], channels: int = 3) -> None:
         super().__init__()
         self.scale = scale
+        self.channels = channels
         self.radius = {"bilinear": 1, "bicubic": 2}[mode]
         taps = torch.arange(-self.radius, self.radius + 1.0)
         places = (torch.arange(scale) + 0.5) / scale - 0.5  # of the sub-pixels, in LR pixels
@@ -110,14 +111,12 @@ class Interpolation(nn.Module):
         weights = (1 - distances).clamp(min=0) if mode == "bilinear" else _cubic(distances)
         kernels = torch.einsum("yi,xj->yxij", weights, weights).reshape(scale**2, 1, len(taps), len(taps))
         self.kernels: Tensor
-        self.register_buffer("kernels", kernels, persistent=False)
+        self.register_buffer("kernels", kernels.repeat(channels, 1, 1, 1), persistent=False)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Upscale."""
-        channels = pictures.shape[1]
         padded = F.pad(pictures, (self.radius,) * 4, mode="replicate")
-        kernels = self.kernels.repeat(channels, 1, 1, 1)
-        return F.pixel_shuffle(F.conv2d(padded, kernels, groups=channels), self.scale)
+        return F.pixel_shuffle(F.conv2d(padded, self.kernels, groups=self.channels), self.scale)
 
 
 def _cubic(distances: Tensor) -> Tensor:

@@ -126,10 +126,18 @@ def _fit(layout: Published, state: State, scale: int | None, path: Path) -> tupl
     chosen = _scale(arguments.pop("scale", None), scale, path)
     spec = NetworkSpec(layout.network, arguments if chosen is None else {"scale": chosen, **arguments})
     network = spec.build()
-    try:
-        network.load_state_dict(renamed)
-    except RuntimeError as error:
-        raise _Misfit(likeness, layout, f"its tensors are not those of {spec}: {error}") from None
+    expected = network.state_dict()
+    differing = [
+        name
+        for name in sorted(expected.keys() | renamed.keys())
+        if name not in renamed or name not in expected or renamed[name].shape != expected[name].shape
+    ]
+    if differing:
+        likeness *= 1 - len(differing) / len(expected.keys() | renamed.keys())
+        raise _Misfit(
+            likeness, layout, f"{spec} differs in {len(differing)} tensors, the first {differing[0]} by our name"
+        )
+    network.load_state_dict(renamed)
     return spec, network.eval()
 
 

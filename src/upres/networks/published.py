@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from torch import Tensor
@@ -69,15 +70,23 @@ class Published:
 
 def _translate(name: str, theirs: str, ours: str) -> str | None:
     """A tensor's name by one entry of `Published.names`; None where that is of another layer."""
-    pieces = re.split(r"\{([01])\}", theirs)  # what is literal, and between that what numbers count from
-    match = re.fullmatch(r"(\d+)".join(map(re.escape, pieces[::2])) + r"((?:\.\w+)?)", name)
+    pattern, starts = _pattern(theirs)
+    match = pattern.fullmatch(name)
     if match is None:
         return None
     *numbers, kind = match.groups()
-    places = [int(number) - int(start) for number, start in zip(numbers, pieces[1::2], strict=True)]
+    places = [int(number) - start for number, start in zip(numbers, starts, strict=True)]
     if any(place < 0 for place in places):
         return None
     return ours and ours.format(*places) + kind
+
+
+@cache
+def _pattern(theirs: str) -> tuple[re.Pattern[str], list[int]]:
+    """Matches numbers and what kind of tensor it is; and what the numbers count from."""
+    pieces = re.split(r"\{([01])\}", theirs)
+    pattern = r"(\d+)".join(map(re.escape, pieces[::2])) + r"((?:\.\w+)?)"
+    return re.compile(pattern), [int(start) for start in pieces[1::2]]
 
 
 def prefixed(theirs: str, ours: str, names: Mapping[str, str]) -> dict[str, str]:
