@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from upres.networks.base import Network
-from upres.networks.blocks import ContrastAttention, PixelShuffler, convolution
+from upres.networks.blocks import ContrastAttention, convolution
+from upres.networks.longskip import LongSkipNetwork
 from upres.networks.published import Published, State, length, shuffled_scale
 
 __all__ = ["IMDN", "PUBLISHED", "imdn_baseline", "imdn_rtc"]
@@ -56,7 +56,7 @@ class InformationMultiDistillationBlock(nn.Module):
         return features + self.fusion(self.attention(torch.cat(parts, dim=1)))  # type: ignore[no-any-return]
 
 
-class IMDN(Network):
+class IMDN(LongSkipNetwork):
     """RGB (N, 3, H, W) in [0, 1] to (N, 3, scale·H, scale·W).
 
     Args:
@@ -77,23 +77,18 @@ class IMDN(Network):
         concatenation: bool = True,
         end_kernel: int = 3,
     ) -> None:
-        super().__init__(scale, halo=None if attention else 2 + 4 * blocks + end_kernel // 2)
-        self.head = convolution(3, channels)
-        self.blocks = nn.ModuleList(InformationMultiDistillationBlock(channels, attention) for _ in range(blocks))
+        distilling = (InformationMultiDistillationBlock(channels, attention) for _ in range(blocks))
+        super().__init__(scale, channels, distilling, None if attention else 4 * blocks, end_kernel=end_kernel)
         self.fusion = (
             nn.Sequential(convolution(blocks * channels, channels, 1), nn.LeakyReLU(0.05)) if concatenation else None
         )
-        self.end = convolution(channels, channels, end_kernel)
-        self.upsampler = PixelShuffler(channels, scale)
 
-    def upscale(self, lr: Tensor) -> Tensor:
-        """See `Network.upscale`."""
-        shallow = self.head(lr)  # (N, channels, H, W)
+    def deep(self, shallow: Tensor) -> Tensor:
+        """See `LongSkipNetwork.deep`."""
         outputs = [shallow]
         for block in self.blocks:
             outputs.append(block(outputs[-1]))
-        deep = self.fusion(torch.cat(outputs[1:], dim=1)) if self.fusion else outputs[-1]
-        return self.upsampler(shallow + self.end(deep))  # type: ignore[no-any-return]
+        return self.fusion(torch.cat(outputs[1:], dim=1)) if self.fusion else outputs[-1]
 
 
 def imdn_baseline(scale: int = 4) -> IMDN:

@@ -1,4 +1,4 @@
-"""What the networks of AIM 2020 share that follow its baseline IMDN: everything but the blocks."""
+"""What IMDN and the networks of AIM 2020 that follow it share: everything but the blocks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class LongSkipNetwork(Network):
         channels: feature channels.
         blocks: from (N, channels, H, W) to the same shape, one after the other.
         radius: how many pixels away all blocks together see; None where they see all of the picture.
-        layer: makes the three convolutions, of the numbers of input and output channels.
+        layer: makes the three convolutions, of the numbers of input and output channels and the kernel's side.
+        end_kernel: side of the kernel of the convolution before the skip ends.
     """
 
     def __init__(
@@ -30,13 +31,14 @@ class LongSkipNetwork(Network):
         channels: int,
         blocks: Iterable[nn.Module],
         radius: int | None,
-        layer: Callable[[int, int], nn.Module] = convolution,
+        layer: Callable[[int, int, int], nn.Module] = convolution,
+        end_kernel: int = 3,
     ) -> None:
-        super().__init__(scale, halo=None if radius is None else radius + 3)
-        self.head = layer(3, channels)
+        super().__init__(scale, halo=None if radius is None else radius + 2 + end_kernel // 2)
+        self.head = layer(3, channels, 3)
         self.blocks = nn.Sequential(*blocks)
-        self.end = layer(channels, channels)
-        self.upsampler = nn.Sequential(layer(channels, 3 * scale**2), nn.PixelShuffle(scale))
+        self.end = layer(channels, channels, end_kernel)
+        self.upsampler = nn.Sequential(layer(channels, 3 * scale**2, 3), nn.PixelShuffle(scale))
 
     def upscale(self, lr: Tensor) -> Tensor:
         """See `Network.upscale`."""
