@@ -1,8 +1,8 @@
 """Bicubic++: slim, slimmer, slimmest (Bilecen and Ayazoglu, NTIRE at CVPR 2023, arXiv:2305.02126).
 
 A strided convolution works at half the LR resolution, two convolutions and a skip
-follow, and one more draws the (2r)² sub-pixels of each colour. No biases. The paper's
-ablations (section 4) are arguments.
+follow, and one more draws the (2r)² sub-pixels of each colour. No biases. What the
+paper's ablations vary is arguments.
 """
 
 from __future__ import annotations

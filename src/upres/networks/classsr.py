@@ -29,14 +29,13 @@ BRANCHES: dict[str, tuple[Callable[[int, int], Network], tuple[int, ...]]] = {
     "carn": (_carn, (36, 52, 64)),
     "srresnet": (msrresnet.MSRResNet, (36, 52, 64)),
 }
-"""Of scale and channels, and the paper's channels from easy to hard (section 4.1)."""
+"""Of scale and channels, and the paper's channels from easy to hard."""
 
 
 class ClassModule(nn.Module):
     """Sub-images (N, 3, H, W) in [0, 1], of 4x4 pixels or more, to logits (N, classes).
 
-    Five convolutions, of which the first sees every 4x4 pixels once, the mean over the sub-image, and a dense layer
-    (section 3.2).
+    Five convolutions, of which the first sees every 4x4 pixels once, the mean over the sub-image, and a dense layer.
     """
 
     def __init__(self, classes: int = 3) -> None:
@@ -55,8 +54,8 @@ class ClassModule(nn.Module):
 class ClassSR(Network):
     """Sub-images, RGB (N, 3, H, W) in [0, 1], to (N, 3, scale·H, scale·W).
 
-    In training all branches upscale every sub-image, and their results are weighed by the class probabilities
-    (equation 2); in evaluation the most probable one does alone. A model that is exported runs all and takes that one.
+    In training all branches upscale every sub-image, and their results are weighed by the class probabilities;
+    in evaluation the most probable one does alone. A model that is exported runs all and takes that one.
 
     Args:
         scale: the factor r between LR and SR.

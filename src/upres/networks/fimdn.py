@@ -1,4 +1,4 @@
-"""FIMDN: faster IMDN via asymmetric convolution (AiriA_CG, AIM 2020, arXiv:2009.06943, section 4).
+"""FIMDN: faster IMDN via asymmetric convolution (AiriA_CG in Zhang et al., AIM at ECCV 2020, arXiv:2009.06943).
 
 Six blocks of the AIM 2019 IMDN instead of eight, whose 3x3 convolutions train as 3x3, 1x3 and 3x1 in parallel:
 cascaded asymmetric convolution blocks (CACB). Merged it has the 0.687 M parameters, 44.98 G multiply-adds, 118.49 M

@@ -1,4 +1,4 @@
-"""InnoPeak_SR's network of AIM 2020 (arXiv:2009.06943, section 4): residual blocks that run several times.
+"""InnoPeak_SR's residual blocks that run several times (Zhang et al., AIM at ECCV 2020, arXiv:2009.06943).
 
 Four residual blocks of MSRResNet run four times each time with the same weights: the 0.361 M parameters, 81.72 G
 multiply-adds, 145.75 M activations and 35 convolutions of the report's table.

@@ -1,4 +1,4 @@
-"""Perceptual losses for real-time style transfer and super-resolution (Johnson et al., ECCV 2016, arXiv:1603.08155).
+"""Image transformation networks for perceptual losses (Johnson et al., ECCV 2016, arXiv:1603.08155).
 
 The paper's two image transformation networks (section 3.1; tables 1 and 2 of the supplement): residual blocks with
 batch norm between 9x9 convolutions, upsampled by convolutions with a stride of one half, which are transposed ones.

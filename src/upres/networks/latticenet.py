@@ -14,42 +14,31 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from upres.networks.base import Network
-from upres.networks.blocks import PixelShuffler, convolution
+from upres.networks.blocks import PixelShuffler, bottleneck, convolution, deviation
 from upres.networks.published import Published, State, length, prefixed, shuffled_scale
 
 __all__ = ["PUBLISHED", "LatticeNet"]
 
 
 class CombinationCoefficient(nn.Module):
-    """A weight for every channel, from its mean and its standard deviation over the picture (section 3.2, figure 3).
+    """A weight for every channel, from its mean and its standard deviation over the picture.
 
     (N, channels, H, W), of more than one pixel, to (N, channels, 1, 1) in [0, 1].
     """
 
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
-
-        def bottleneck() -> nn.Sequential:
-            return nn.Sequential(
-                convolution(channels, channels // reduction, 1),
-                nn.ReLU(),
-                convolution(channels // reduction, channels, 1),
-                nn.Sigmoid(),
-            )
-
-        self.of_mean = bottleneck()
-        self.of_deviation = bottleneck()
+        self.of_mean = bottleneck(channels, reduction)
+        self.of_deviation = bottleneck(channels, reduction)
 
     def forward(self, features: Tensor) -> Tensor:
         """The mean of both branches."""
-        mean = features.mean((2, 3), keepdim=True)
-        # The root's slope at 0, where a flat picture ends up, would make every gradient NaN.
-        deviation = features.var((2, 3), keepdim=True).clamp(min=torch.finfo(torch.float32).tiny).sqrt()
-        return (self.of_mean(mean) + self.of_deviation(deviation)) / 2  # type: ignore[no-any-return]
+        of_mean = self.of_mean(features.mean((2, 3), keepdim=True))
+        return (of_mean + self.of_deviation(deviation(features, correction=1))) / 2  # type: ignore[no-any-return]
 
 
 class LatticeBlock(nn.Module):
-    """Two butterflies, each with three convolutions, and their fusion (section 3.1, equations 3 to 6).
+    """Two butterflies, each with three convolutions, and their fusion.
 
     Args:
         channels: of the features (N, channels, H, W), which keep their shape.
@@ -84,7 +73,7 @@ class LatticeBlock(nn.Module):
 
 
 class BackwardFusion(nn.Module):
-    """BFM: from the last block's output to the first one's, each fused with what came so far (section 3.3)."""
+    """BFM: from the last block's output to the first one's, each fused with what came so far."""
 
     def __init__(self, channels: int, blocks: int) -> None:
         super().__init__()

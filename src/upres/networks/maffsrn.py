@@ -18,7 +18,7 @@ __all__ = ["MAFFSRN", "maffsrn_l"]
 
 
 class MultiAttentionBlock(nn.Module):
-    """MAB (section 3.2): two convolutions, weighed by enhanced spatial and by cost-efficient attention.
+    """MAB: two convolutions, weighed by enhanced spatial and by cost-efficient attention.
 
     Args:
         channels: of the features (N, channels, H, W), which keep their shape; H and W are at least `minimum`.
@@ -53,7 +53,7 @@ class MultiAttentionBlock(nn.Module):
 
 
 class FeatureFusionGroup(nn.Module):
-    """FFG (section 3.1): four blocks, fused one after the other, and the input added; both sides are scaled.
+    """FFG: four blocks, fused one after the other, and the input added; both sides are scaled.
 
     (N, channels, H, W) to the same shape. The shuffle of channels in the paper comes before 1x1 convolutions, which
     need none.

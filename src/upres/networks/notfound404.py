@@ -1,4 +1,4 @@
-"""404NotFound's network of AIM 2020 (arXiv:2009.06943, section 4): residual blocks of Ghost convolutions.
+"""404NotFound's residual blocks of Ghost convolutions (Zhang et al., AIM at ECCV 2020, arXiv:2009.06943).
 
 A Ghost convolution (Han et al., GhostNet, CVPR 2020, arXiv:1911.11907, section 3.1) computes half of its channels and
 derives the other half from them, each from one. Kernels are 1x3, or 3x1 where a second one would only look sideways

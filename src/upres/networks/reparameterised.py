@@ -66,7 +66,7 @@ class AsymmetricConvolution(ReparameterisedConvolution):
 
 
 class KernelBases(ReparameterisedConvolution):
-    """A convolution whose kernel is a sum of kernels (UESTC-MediaLab in AIM 2020, arXiv:2009.06943, section 4).
+    """A convolution whose kernel is a sum of kernels (UESTC-MediaLab in AIM 2020, arXiv:2009.06943).
 
     Args:
         inputs: channels.

@@ -1,4 +1,4 @@
-"""SAMSUNG_TOR_AIC's network of AIM 2020 (arXiv:2009.06943, section 4): MobileNetV3 blocks.
+"""SAMSUNG_TOR_AIC's network of MobileNetV3 blocks (Zhang et al., AIM at ECCV 2020, arXiv:2009.06943).
 
 The blocks are those of Howard et al. (Searching for MobileNetV3, ICCV 2019, arXiv:1905.02244, figure 4), without batch
 norm as in MSRResNet. The report does not say all sizes; those here are chosen.
@@ -8,23 +8,17 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from upres.networks.blocks import convolution
+from upres.networks.blocks import bottleneck, convolution
 from upres.networks.longskip import LongSkipNetwork
 
 __all__ = ["SamsungTORAIC"]
 
 
 class SqueezeAndExcitation(nn.Sequential):
-    """Weigh the channels by a bottleneck of their means (Hu et al., arXiv:1709.01507), as MobileNetV3 has it."""
+    """Weigh the channels by a bottleneck of their means, as MobileNetV3 does."""
 
     def __init__(self, channels: int, reduction: int) -> None:
-        super().__init__(
-            nn.AdaptiveAvgPool2d(1),
-            convolution(channels, channels // reduction, 1),
-            nn.ReLU(),
-            convolution(channels // reduction, channels, 1),
-            nn.Hardsigmoid(),
-        )
+        super().__init__(nn.AdaptiveAvgPool2d(1), bottleneck(channels, reduction, nn.Hardsigmoid))
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, channels, H, W) to the same shape."""

@@ -1,4 +1,4 @@
-"""The discriminator of SRGAN (Ledig et al., CVPR 2017, arXiv:1609.04802, section 2.1.2 and figure 4).
+"""The discriminator of SRGAN (Ledig et al., CVPR 2017, arXiv:1609.04802, section 2.1 and figure 4).
 
 The generator is `upres.networks.srresnet.SRResNet`.
 """

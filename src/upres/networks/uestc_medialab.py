@@ -1,4 +1,4 @@
-"""UESTC-MediaLab's network of AIM 2020 (arXiv:2009.06943, section 4): IMDN with cheap layers that train richly.
+"""UESTC-MediaLab's IMDN whose layers are cheap but train richly (Zhang et al., AIM at ECCV 2020, arXiv:2009.06943).
 
 Every 3x3 convolution of an IMDN block is a group convolution, PReLU and a 1x1 convolution; the skips around blocks are
 adaptive; and every kernel trains as a sum of kernel bases. The report does not say all sizes; with those chosen here

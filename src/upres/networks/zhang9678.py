@@ -1,4 +1,4 @@
-"""Zhang9678's network of AIM 2020 (arXiv:2009.06943, section 4): residual blocks recurse through an LSTM.
+"""Zhang9678's residual blocks that recurse through an LSTM (Zhang et al., AIM at ECCV 2020, arXiv:2009.06943).
 
 The convolutional LSTM is that of Shi et al. (arXiv:1506.04214, equation 3, without peepholes). The report does not say
 all sizes; those here are chosen.

@@ -1,6 +1,6 @@
-"""ZJUESR's network of AIM 2020 (arXiv:2009.06943, section 4): multi-scale IdleBlocks.
+"""ZJUESR's network of multi-scale IdleBlocks (Zhang et al., AIM at ECCV 2020, arXiv:2009.06943).
 
-An IdleBlock (Xu et al., Hybrid Composition with IdleBlock, arXiv:1911.08609, section 3.1) leaves a part of its channels
+An IdleBlock (Xu et al., Hybrid Composition with IdleBlock, arXiv:1911.08609) leaves a part of its channels
 as they are; the next block's idle part is another one. Multi-scale is its depthwise convolution, whose channels have
 kernels of several sizes. The report does not say all sizes; those here are chosen.
 """
