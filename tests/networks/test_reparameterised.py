@@ -70,7 +70,7 @@ def by_branches(block: ReparameterisedConvolution, features: Tensor) -> Tensor:
             framed[..., 1:-1, 1:-1] = inner
             sums = block.spatial(framed) + F.conv2d(features, block.weight, padding=1)
             for points, strengths, pattern in zip(
-                block.points(features).chunk(3, dim=1), block.strengths, FILTERS, strict=True
+                block.points(features).chunk(3, dim=1), block.strengths, torch.tensor(FILTERS), strict=True
             ):
                 kernels = strengths[:, None, None, None] * pattern
                 sums = sums + F.conv2d(points, kernels, padding=1, groups=len(kernels))

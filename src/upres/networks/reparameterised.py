@@ -130,15 +130,12 @@ class RepVGGConvolution(ReparameterisedConvolution):
         return torch.stack(weights).sum(0), torch.stack(biases).sum(0)
 
 
-FILTERS = torch.tensor(
-    [
-        [[1, 0, -1], [2, 0, -2], [1, 0, -1]],
-        [[1, 2, 1], [0, 0, 0], [-1, -2, -1]],
-        [[0, 1, 0], [1, -4, 1], [0, 1, 0]],
-    ],
-    dtype=torch.float32,
+FILTERS = (
+    ((1.0, 0.0, -1.0), (2.0, 0.0, -2.0), (1.0, 0.0, -1.0)),
+    ((1.0, 2.0, 1.0), (0.0, 0.0, 0.0), (-1.0, -2.0, -1.0)),
+    ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0)),
 )
-"""Sobel's horizontal and vertical filter and the Laplacian: (3, 3, 3)."""
+"""Sobel's horizontal and vertical filter and the Laplacian."""
 
 
 class EdgeOrientedConvolution(ReparameterisedConvolution):
@@ -162,7 +159,7 @@ class EdgeOrientedConvolution(ReparameterisedConvolution):
         self.points = nn.Conv2d(inputs, len(FILTERS) * outputs, 1, bias=False)
         self.strengths = nn.Parameter(1e-3 * torch.randn(len(FILTERS), outputs))
         self.filters: Tensor
-        self.register_buffer("filters", FILTERS, persistent=False)
+        self.register_buffer("filters", torch.tensor(FILTERS), persistent=False)
 
     def kernel(self) -> tuple[Tensor, Tensor | None]:
         """See `ReparameterisedConvolution.kernel`."""
