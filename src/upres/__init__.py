@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from upres.errors import ImageError, MissingExtra, ModelError, RecipeError, UpresError
+    from upres.errors import ChallengeError, ImageError, MissingExtra, ModelError, RecipeError, UpresError
     from upres.images import Picture, read, write
     from upres.runtime import Card, Upscaler, models
 
 __all__ = [
     "Card",
+    "ChallengeError",
     "ImageError",
     "MissingExtra",
     "ModelError",
@@ -37,7 +38,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 HOMES = {
-    "upres.errors": ("ImageError", "MissingExtra", "ModelError", "RecipeError", "UpresError"),
+    "upres.errors": ("ChallengeError", "ImageError", "MissingExtra", "ModelError", "RecipeError", "UpresError"),
     "upres.images": ("Picture", "read", "write"),
     "upres.runtime": ("Card", "Upscaler", "models"),
 }

@@ -4,12 +4,13 @@ UpresError
 ├── ImageError       a picture that cannot be read or written
 ├── ModelError       a model, checkpoint or engine that cannot be used
 ├── RecipeError      a recipe that does not say what it must
+├── ChallengeError   results or a hand-in that a challenge's rules do not take
 └── MissingExtra     a part of upres that is not installed
 """
 
 from __future__ import annotations
 
-__all__ = ["ImageError", "MissingExtra", "ModelError", "RecipeError", "UpresError"]
+__all__ = ["ChallengeError", "ImageError", "MissingExtra", "ModelError", "RecipeError", "UpresError"]
 
 
 class UpresError(Exception):
@@ -26,6 +27,10 @@ class ModelError(UpresError):
 
 class RecipeError(UpresError):
     """A training recipe is not valid."""
+
+
+class ChallengeError(UpresError):
+    """Results or a hand-in are not what a challenge's rules take."""
 
 
 class MissingExtra(UpresError):

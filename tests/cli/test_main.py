@@ -126,13 +126,11 @@ def test_models_lists_what_is_bundled() -> None:
         assert name in output
 
 
-def test_eval_prints_the_convention_and_bicubic_beside(tmp_path: Path, photograph: Any) -> None:
-    write(tmp_path / "a.png", Picture(photograph))
-    result = upres("eval", "fast_x2", "--data", tmp_path, "--images")
-    assert result.exit_code == 0, result.output
-    assert "2 pixels shaved" in result.output
-    means = [float(word) for word in result.output.splitlines()[-1].split() if "." in word]
-    assert means[0] > means[1] + 1
+def test_models_lists_the_networks_of_the_workbench() -> None:
+    lines = upres("models", "--networks").output.splitlines()
+    (pan,) = (line.split() for line in lines if line.split()[:1] == ["pan"])
+    assert pan[:8] == ["pan", "x4", "x2", "x3", "x8", "272,419", "32.19", "G"]
+    assert pan[-1] == "arXiv:2010.01073"
 
 
 def test_help_and_version_import_nothing_heavy() -> None:

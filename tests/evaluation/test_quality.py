@@ -1,29 +1,100 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from upres.errors import ImageError
-from upres.evaluation.quality import evaluate, pairs
-from upres.images import Picture, resize, write
-
-
-def test_bicubic_reaches_the_published_values(shared: Path) -> None:
-    quality = evaluate(lambda lr: resize(lr, (lr.shape[0] * 3, lr.shape[1] * 3)), shared / "data/Set5", 3)
-    assert quality.mean == quality.mean_bicubic == pytest.approx(30.40, abs=0.02)
-    assert len(quality.psnr) == 5
-    assert "3 pixels shaved" in quality.convention
-
-
-def test_a_folder_of_hr_images_is_cropped_and_reduced(tmp_path: Path) -> None:
-    hr = np.random.default_rng(0).integers(0, 256, (31, 23, 3), np.uint8)
-    write(tmp_path / "a.png", Picture(hr))
-    ((name, lr, cropped),) = pairs(tmp_path, 4)
-    assert name == "a"
-    assert np.array_equal(cropped, hr[:28, :20])
-    assert np.array_equal(lr, resize(hr[:28, :20], (7, 5)))
+from upres.errors import ImageError, ModelError
+from upres.evaluation.measures import MEASURES, Measure, Settings
+from upres.evaluation.methods import open_method
+from upres.evaluation.pairs import find_pairs
+from upres.evaluation.quality import evaluate, mean_psnr
+from upres.images import Picture, read, resize, write
+from upres.networks import NetworkSpec
+from upres.networks.base import upscale_rgb8
+from upres.networks.checkpoint import save_checkpoint
 
 
-def test_an_empty_folder_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="no images for scale 2"):
-        evaluate(lambda lr: lr, tmp_path, 2)
+def chosen(scale: int, *names: str, round_luma: bool = False) -> dict[str, Measure]:
+    return {name: MEASURES[name](Settings(scale, round_luma)) for name in names}
+
+
+@pytest.fixture
+def photographs(tmp_path: Path, photograph: NDArray[np.uint8]) -> Path:
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for number in range(3):
+        write(folder / f"{number}.png", Picture(np.ascontiguousarray(photograph[number:, 10 * number :])))
+    return folder
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_bicubic_on_set5_has_the_golden_means(shared: Path, scale: int) -> None:
+    published = json.loads((shared / "reference/golden/selfexsr_published_set5.json").read_text())[f"Set5_x{scale}"]
+    column = published["methods"].index("Bicubic")
+    result = evaluate(
+        open_method("bicubic", scale),
+        find_pairs(shared / "data/Set5", scale),
+        chosen(scale, "psnr_y", "ssim_y", round_luma=True),
+    )
+    assert result.means["psnr_y"] == pytest.approx(published["mean_psnr_y"][column], abs=1e-4)
+    assert result.means["ssim_y"] == pytest.approx(published["mean_ssim_y"][column], abs=1e-5)
+    assert "rounded" in result.conventions["psnr_y"]
+    assert f"{scale} pixels shaved" in result.conventions["ssim_y"]
+
+
+def test_a_checkpoint_is_judged_as_its_network_runs(tmp_path: Path, photographs: Path) -> None:
+    spec = NetworkSpec("bicubicpp", {"scale": 2, "channels": 8, "anchor": True})
+    network = spec.build().eval()
+    save_checkpoint(tmp_path / "mine.safetensors", spec, network)
+    method = open_method(str(tmp_path / "mine.safetensors"), None)
+    assert (method.name, method.scale, method.engine) == ("mine", 2, "torch")
+    found = evaluate(method, find_pairs(photographs, 2), chosen(2, "psnr_y")).means["psnr_y"]
+    assert found == mean_psnr(lambda lr: upscale_rgb8(network, lr), photographs, 2)
+    with pytest.raises(ModelError, match="2 times larger, not 3"):
+        open_method(str(tmp_path / "mine.safetensors"), 3)
+    with pytest.raises(ModelError, match="upres export"):
+        open_method(str(tmp_path / "mine.safetensors"), 2, engine="openvino")
+
+
+def test_saved_pictures_are_judged_like_the_model_that_made_them(tmp_path: Path, photographs: Path) -> None:
+    pairs, measures = find_pairs(photographs, 2), chosen(2, "psnr_y", "ssim_rgb", "rmse")
+    first = evaluate(open_method("fast_x2", None), pairs, measures, save=tmp_path / "made")
+    again = evaluate(open_method(str(tmp_path / "made"), 2), pairs, measures)
+    assert again.images == first.images
+    assert again.model == "made"
+    assert again.engine == ""
+    (tmp_path / "made/1.png").unlink()
+    with pytest.raises(ImageError, match="has no picture of 1"):
+        evaluate(open_method(str(tmp_path / "made"), 2), pairs, measures)
+    write(tmp_path / "made/1.png", Picture(np.zeros((8, 6, 3), np.uint8)))
+    with pytest.raises(ImageError, match="picture of 1 is 6x8, HR is 230x174"):
+        evaluate(open_method(str(tmp_path / "made"), 2), pairs, measures)
+
+
+def test_the_mean_of_the_rmse_is_that_of_the_squares(photographs: Path) -> None:
+    result = evaluate(open_method("bicubic", 4), find_pairs(photographs, 4), chosen(4, "rmse", "psnr_rgb"))
+    values = [image["rmse"] for image in result.images.values()]
+    assert result.means["rmse"] == pytest.approx(np.sqrt(np.mean(np.square(values))))
+    assert result.means["rmse"] != pytest.approx(np.mean(values), abs=1e-6)
+    assert result.means["psnr_rgb"] == pytest.approx(np.mean([image["psnr_rgb"] for image in result.images.values()]))
+
+
+def test_an_image_that_a_measure_is_not_defined_for_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "small.png", Picture(np.zeros((40, 40, 3), np.uint8)))
+    with pytest.raises(ImageError, match=r"small.png: NIQE needs at least two blocks"):
+        evaluate(open_method("bicubic", 2), find_pairs(tmp_path, 2), chosen(2, "niqe"))
+
+
+def test_what_has_no_scale_needs_one(photographs: Path) -> None:
+    for subject in ("bicubic", str(photographs)):
+        with pytest.raises(ValueError, match="give --scale"):
+            open_method(subject, None)
+
+
+def test_mean_psnr_is_that_of_the_default_convention(photographs: Path) -> None:
+    pairs = find_pairs(photographs, 3)
+    found = mean_psnr(lambda lr: resize(lr, scale=3), photographs, 3)
+    assert found == evaluate(open_method("bicubic", 3), pairs, chosen(3, "psnr_y")).means["psnr_y"]
+    assert read(pairs[0].hr).rgb8().shape == (176, 240, 3)

@@ -271,10 +271,10 @@ def test_the_branches_of_classsr_cost_what_they_do(
 @pytest.mark.parametrize(
     ("name", "arguments", "weights"),
     [
-        ("srcnn", {}, 8_032),  # section 4.1
-        ("srcnn_955", {}, 57_184),  # TPAMI version, table 2
-        ("fsrcnn", {}, 12_464),  # table 1
-        ("fsrcnn_small", {}, 3_937),  # section 4.3: without biases and slopes
+        ("srcnn", {}, 8_032),
+        ("srcnn_955", {}, 57_184),
+        ("fsrcnn", {}, 12_464),
+        ("fsrcnn_small", {}, 3_937),
         ("vdsr", {}, 664_704),
         ("espcn", {"scale": 3}, 22_624),
     ],
@@ -307,11 +307,30 @@ def test_parameters_are_as_many_as_published(name: str, scale: int, thousands: i
     assert round(sum(weight.numel() for weight in network.parameters()) / 1000) == thousands
 
 
-@pytest.mark.parametrize(("name", "method"), [("carn", "CARN"), ("carn_m", "CARN-M")])
-def test_carn_costs_as_much_as_published(shared: Path, name: str, method: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("carn", "CARN"),
+        ("carn_m", "CARN-M"),
+        ("falsr_a", "FALSR-A"),
+        ("falsr_b", "FALSR-B"),  # that of FALSR-C is of fewer parameters than those released
+        ("fsrcnn", "FSRCNN"),
+        ("srcnn_955", "SRCNN"),
+        ("vdsr", "VDSR"),
+    ],
+)
+def test_multiply_adds_for_a_720p_result_are_as_published(shared: Path, name: str, method: str) -> None:
     row = next(row for row in golden(shared, "published")["falsr_table_x2"]["rows"] if row["method"] == method)
-    counts = count(NetworkSpec(name, {"scale": 2}).build(), 360, 640)
-    assert counts.multiply_adds == pytest.approx(1e9 * row["mult_adds_G"], rel=0.01)
+    network = NetworkSpec(name, {} if name.startswith("falsr") else {"scale": 2}).build()
+    assert count(network, 360, 640).multiply_adds == pytest.approx(1e9 * row["mult_adds_G"], rel=0.015)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_imdn_costs_as_much_as_published(shared: Path, scale: int) -> None:
+    published = golden(shared, "published")["imdn"]
+    counts = count(NetworkSpec("imdn", {"scale": scale}).build(), 720 // scale, 1280 // scale)
+    assert round(counts.parameters / 1000) == published["params_K"][f"x{scale}"]
+    assert counts.multiply_adds == pytest.approx(1e9 * published["mult_adds_G_1280x720"][f"x{scale}"], rel=0.01)
 
 
 def test_luma_networks_leave_the_colours_of_bicubic() -> None:

@@ -4,21 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from upres.evaluation.quality import evaluate
+from upres.evaluation.quality import mean_psnr
 from upres.runtime import Upscaler, bundled, models
 
 SET14 = {2: 32.35, 3: 29.05, 4: 27.55}
-BICUBIC = {2: 30.33, 3: 27.63, 4: 26.09}
 
 
 @pytest.mark.parametrize("scale", SET14)
 def test_set14_reaches_the_bar_and_the_card_says_so(shared: Path, scale: int) -> None:
     name = f"fast_x{scale}"
-    quality = evaluate(Upscaler(name, scale=scale), shared / "data/Set14", scale)
-    assert quality.mean >= SET14[scale]
-    assert quality.mean_bicubic == pytest.approx(BICUBIC[scale], abs=0.01)
+    reached = mean_psnr(Upscaler(name, scale=scale), shared / "data/Set14", scale)
+    assert reached >= SET14[scale]
     (card,) = (card for card in models() if card.name == name)
-    assert card.quality["Set14"] == pytest.approx(quality.mean, abs=0.01)
+    assert card.quality["Set14"] == pytest.approx(reached, abs=0.01)
 
 
 def test_the_cards_are_complete_and_the_files_small() -> None:

@@ -1,13 +1,20 @@
-"""``upres eval``: PSNR of models over data sets."""
+"""``upres eval``: how good models' pictures are, over data sets."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from upres.cli.errors import shown_to_people
+
+if TYPE_CHECKING:
+    from upres.evaluation.measures import Measure
+    from upres.evaluation.results import Result
+    from upres.metrics import NiqeModel
 
 __all__ = ["command"]
 
@@ -15,31 +22,120 @@ __all__ = ["command"]
 @shown_to_people
 def command(
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL...", help="Bundled models or families, or the paths of .onnx files.")
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="Bundled models, .onnx files, checkpoints (.safetensors), or folders of finished pictures.",
+        ),
     ],
     data: Annotated[
         list[Path],
         typer.Option("--data", "-d", help="Folder of HR images, or of image_SRF_<scale> pairs (repeatable)."),
     ],
-    scale: Annotated[
-        int | None, typer.Option("--scale", "-s", help="[default: the model's own, of a family the largest]")
+    lr: Annotated[
+        list[Path] | None, typer.Option("--lr", help="LR images for --data, in its order; else MATLAB's bicubic.")
     ] = None,
+    scale: Annotated[
+        int | None, typer.Option("--scale", "-s", min=1, help="[default: the model's own, of a family the largest]")
+    ] = None,
+    metrics: Annotated[
+        str, typer.Option(help="Of psnr_y, ssim_y, psnr_rgb, ssim_rgb, rmse, niqe, lpips.")
+    ] = "psnr_y,ssim_y",
+    round_luma: Annotated[
+        bool, typer.Option("--round-luma", help="PSNR and SSIM on Y rounded to whole numbers, as MATLAB gives it.")
+    ] = False,
+    niqe_model: Annotated[
+        str, typer.Option("--niqe", help="Pristine model: own, published (see `upres metrics fetch`), or a file.")
+    ] = "own",
     images: Annotated[bool, typer.Option("--images", help="Also a line for every image.")] = False,
-    engine: Annotated[str, typer.Option(help="What computes: openvino or onnxruntime.")] = "openvino",
-    precision: Annotated[str, typer.Option(help="Of the arithmetic: f32 or bf16.")] = "f32",
+    save: Annotated[Path | None, typer.Option(help="Keep the pictures in this folder.")] = None,
+    crops: Annotated[Path | None, typer.Option(help="Draw comparison figures into this folder.")] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="IMAGE:LEFT,TOP,WIDTHxHEIGHT", help="What --crops shows [default: where bicubic errs most]."
+        ),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the results, for `upres report` and `upres rank`.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the results as a table.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="openvino, onnxruntime or torch. [default: openvino; torch for checkpoints]")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="Of models' arithmetic: f32 or bf16.")] = "f32",
+    threads: Annotated[int | None, typer.Option(min=1, help="Of the engine, at most this many.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Images at once. [default: one a core]")] = None,
 ) -> None:
-    """Measure the PSNR of models on data sets, beside bicubic."""
+    """Measure models, checkpoints and finished pictures on data sets, beside bicubic."""
+    from upres.cli.bars import Counter
+    from upres.evaluation.figure import draw_comparisons, parse_regions
+    from upres.evaluation.measures import MEASURES, Settings
+    from upres.evaluation.methods import open_method
+    from upres.evaluation.pairs import find_pairs
     from upres.evaluation.quality import evaluate
-    from upres.runtime import Upscaler
+    from upres.evaluation.results import write_csv, write_json
 
-    for model in models:
-        r = scale or Upscaler.native_scale(model)
-        upscaler = Upscaler(model, scale=r, engine=engine, precision=precision)
-        for number, folder in enumerate(data):
-            quality = evaluate(upscaler, folder, r)
-            if number == 0:
-                typer.echo(f"{model} x{r}, {engine}, {precision}: {quality.convention}")
-            for name in quality.psnr if images else ():
-                typer.echo(f"  {name:24} {quality.psnr[name]:7.3f}   bicubic {quality.bicubic[name]:7.3f}")
-            mean = f"{quality.mean:7.3f}   bicubic {quality.mean_bicubic:7.3f}   {len(quality.psnr)} images"
-            typer.echo(f"  {folder.name:24} {mean}")
+    if lr and len(lr) != len(data):
+        raise ValueError(f"--lr and --data go in pairs, but there are {len(lr)} and {len(data)}")
+    names = [name.strip() for name in metrics.split(",")]
+    if unknown := [name for name in names if name not in MEASURES]:
+        raise ValueError(f"--metrics knows {', '.join(MEASURES)}, not {', '.join(unknown)}")
+    pristine, pristine_name = _niqe(niqe_model)
+    methods = [open_method(model, scale, engine=engine, precision=precision, threads=threads) for model in models]
+    results: list[Result] = []
+    figures: list[Path] = []
+    for r in sorted({method.scale for method in methods}):
+        settings = Settings(r, round_luma, pristine, pristine_name)
+        measures = {name: MEASURES[name](settings) for name in names}
+        judged = [open_method("bicubic", r), *(method for method in methods if method.scale == r)]
+        for folder, reduced in zip_longest(data, lr or []):
+            pairs = find_pairs(folder, r, reduced)
+            rows = []
+            with Counter("images", len(judged) * len(pairs)) as counter:
+                for method in judged:
+                    kept = save / method.name / folder.name if save else None
+                    rows.append(evaluate(method, pairs, measures, folder.name, kept, workers, counter.advance))
+            _print(f"{folder.name} x{r}, {len(pairs)} images", rows, measures, images)
+            results += rows
+            if crops:
+                figures += draw_comparisons(crops / f"{folder.name}_x{r}", judged, pairs, parse_regions(region or []))
+    if json:
+        write_json(json, results, figures)
+    if csv:
+        write_csv(csv, results)
+
+
+def _niqe(choice: str) -> tuple[NiqeModel, str]:
+    from upres.evaluation.fetch import fetched
+    from upres.metrics import NiqeModel
+
+    if choice == "own":
+        return NiqeModel.own(), "upres's own"
+    if choice == "published":
+        return NiqeModel.load(fetched("niqe")), "published"
+    return NiqeModel.load(Path(choice)), choice
+
+
+def _print(title: str, rows: Sequence[Result], measures: Mapping[str, Measure], images: bool) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, title=title, title_justify="left", title_style="bold")
+    table.add_column("")
+    for measure in measures.values():
+        table.add_column(measure.title, justify="right")
+
+    def line(name: str, values: Mapping[str, float], style: str | None = None) -> None:
+        numbers = (f"{values[key]:.{measure.digits}f}" for key, measure in measures.items())
+        table.add_row(name, *numbers, style=style)
+
+    for row in rows:
+        engine = f" ({row.engine}, {row.precision})" if row.engine else ""
+        line(row.model + engine, row.means)
+        for image, values in row.images.items() if images else ():
+            line(f"  {image}", values, "dim")
+    console = Console(width=None if Console().is_terminal else 120, highlight=False)
+    console.print(table)
+    for convention in rows[0].conventions.values():
+        console.print(convention, soft_wrap=True)
+    console.print("All of 8-bit images; the means are over images.", soft_wrap=True)

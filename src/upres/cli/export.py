@@ -30,7 +30,7 @@ def command(
         from upres.compression.export import export
     except ImportError as error:
         raise MissingExtra(f"The workbench ({error.name})", "lab") from None
-    from upres.evaluation.quality import evaluate
+    from upres.evaluation.quality import mean_psnr
     from upres.runtime import Upscaler
 
     def write(quality: dict[str, float]) -> int:
@@ -39,5 +39,5 @@ def command(
     scale = write({})
     if measure:
         upscaler = Upscaler(model, scale=scale)
-        write({folder.name: round(evaluate(upscaler, folder, scale).mean, 3) for folder in measure})
+        write({folder.name: round(mean_psnr(upscaler, folder, scale), 3) for folder in measure})
     typer.echo(str(model))

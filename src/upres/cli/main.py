@@ -8,8 +8,8 @@ import typer
 from typer.core import TyperGroup
 
 import upres
+from upres.cli import asc2019, cost, data, export, machine, metrics, models, rank, train, upscale
 from upres.cli import eval as evaluation
-from upres.cli import export, models, train, upscale
 
 __all__ = ["app"]
 
@@ -54,3 +54,9 @@ app.command("models")(models.command)
 app.command("eval")(evaluation.command)
 app.command("train")(train.command)
 app.command("export")(export.command)
+app.command("rank")(rank.command)
+app.add_typer(metrics.app, name="metrics")
+app.add_typer(data.app, name="data")
+app.add_typer(asc2019.app, name="asc2019")
+app.command("cost")(cost.command)
+app.command("machine")(machine.command)

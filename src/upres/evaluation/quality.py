@@ -1,84 +1,84 @@
-"""PSNR of a model over a data set."""
+"""How good a method's pictures are, over a data set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from upres.errors import ImageError
-from upres.images import make_lr, read, resize
-from upres.metrics import psnr
+from upres.evaluation.measures import MEASURES, Measure, Settings
+from upres.evaluation.methods import Method
+from upres.evaluation.pairs import Pair, find_pairs
+from upres.evaluation.results import Result
+from upres.images import Picture, write
 
-__all__ = ["Quality", "evaluate", "pairs"]
-
-CONVENTION = "PSNR in dB on Y (BT.601, not rounded) of 8-bit images, {scale} pixels shaved, mean over images"
-
-
-@dataclass(frozen=True)
-class Quality:
-    """What a method reaches on a data set."""
-
-    scale: int
-    psnr: dict[str, float]
-    """Image name to PSNR in dB."""
-    bicubic: dict[str, float]
-    """The same for MATLAB's bicubic."""
-
-    @property
-    def convention(self) -> str:
-        """How the numbers were made."""
-        return CONVENTION.format(scale=self.scale)
-
-    @property
-    def mean(self) -> float:
-        """Over the images, of their dB."""
-        return float(np.mean(list(self.psnr.values())))
-
-    @property
-    def mean_bicubic(self) -> float:
-        """The same for bicubic."""
-        return float(np.mean(list(self.bicubic.values())))
+__all__ = ["evaluate", "mean_psnr"]
 
 
-def evaluate(upscale: Callable[[NDArray[Any]], NDArray[Any]], folder: Path, scale: int) -> Quality:
-    """Upscale every LR image of a data set and compare with its HR.
+def evaluate(
+    method: Method,
+    pairs: Sequence[Pair],
+    measures: Mapping[str, Measure],
+    data: str = "",
+    save: Path | None = None,
+    workers: int | None = None,
+    progress: Callable[[], None] | None = None,
+) -> Result:
+    """Upscale the LR images of a data set and compare with HR.
 
     Args:
-        upscale: (h, w, 3) uint8 to (scale·h, scale·w, 3) uint8.
-        folder: see `pairs`.
+        method: what is judged.
+        pairs: the data set, from `find_pairs`.
+        measures: name to measure, from `MEASURES`.
+        data: the set's name.
+        save: a folder for the SR images, as PNG.
+        workers: images that are worked on at once; None for one a processor core.
+        progress: called after every image.
 
     Raises:
-        ImageError: if the folder holds no images for this scale.
+        ImageError: if an image cannot be read, a measure is not defined for it, or the
+            method's picture has another size than HR.
     """
-    reached, bicubic = {}, {}
-    for name, lr, hr in pairs(folder, scale):
-        reached[name] = psnr(upscale(lr), hr, shave=scale)
-        bicubic[name] = psnr(resize(lr, hr.shape[:2]), hr, shave=scale)
-    if not reached:
-        raise ImageError(f"{folder}: holds no images for scale {scale}")
-    return Quality(scale, reached, bicubic)
+
+    def judge(pair: Pair) -> dict[str, float]:
+        lr, hr = pair.load()
+        sr = method.run(pair.name, lr)
+        if sr.shape != hr.shape:
+            sizes = [f"{image.shape[1]}x{image.shape[0]}" for image in (sr, hr)]
+            raise ImageError(f"{method.name}: its picture of {pair.name} is {sizes[0]}, HR is {sizes[1]}")
+        if save:
+            write(save / f"{pair.name}.png", Picture(sr))
+        try:
+            values = {name: measure.compute(sr, hr) for name, measure in measures.items()}
+        except ValueError as error:
+            raise ImageError(f"{pair.hr}: {error}") from None
+        if progress:
+            progress()
+        return values
+
+    if save:
+        save.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        images = dict(zip((pair.name for pair in pairs), pool.map(judge, pairs), strict=True))
+    return Result(
+        method.name,
+        method.scale,
+        data,
+        method.engine,
+        method.precision,
+        conventions={name: f"{measure.title}: {measure.convention}" for name, measure in measures.items()},
+        means={name: measure.mean([values[name] for values in images.values()]) for name, measure in measures.items()},
+        images=images,
+    )
 
 
-def pairs(folder: Path, scale: int) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Name, LR and HR, (H, W, 3) uint8, of a data set.
-
-    Either ``image_SRF_<scale>/*_LR.*`` and ``*_HR.*`` as the SelfExSR project publishes its
-    sets, or a folder of HR images, whose LR is then made by MATLAB's bicubic after cropping
-    to a multiple of the scale.
-    """
-    if not folder.is_dir():
-        raise ImageError(f"{folder}: there is no such folder")
-    paired = folder / f"image_SRF_{scale}"
-    for path in sorted((paired if paired.is_dir() else folder).iterdir()):
-        if path.is_dir() or path.suffix == ".csv" or "_LR." in path.name:
-            continue
-        hr = read(path).rgb8()
-        if "_HR." in path.name:
-            yield path.stem, read(path.with_name(path.name.replace("_HR.", "_LR."))).rgb8(), hr
-        else:
-            yield path.stem, *make_lr(hr, scale)
+def mean_psnr(upscale: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], folder: Path, scale: int) -> float:
+    """Mean PSNR in dB of a function from LR to SR, both (h, w, 3) uint8, by the default convention."""
+    method = Method("", scale, lambda _, lr: upscale(lr))
+    measures = {"psnr_y": MEASURES["psnr_y"](Settings(scale))}
+    return evaluate(method, find_pairs(folder, scale), measures).means["psnr_y"]

@@ -55,7 +55,7 @@ def ssim(
     ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         total = math.fsum(pool.map(lambda band: _summed(*band), bands))
-    return total / (len(planes) * windows * (first.shape[1] - SIDE + 1))
+    return float(total / (len(planes) * windows * (first.shape[1] - SIDE + 1)))
 
 
 def _summed(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Network"]
+__all__ = ["Network", "upscale_rgb8"]
 
 
 class Network(nn.Module):
@@ -37,3 +40,12 @@ class Network(nn.Module):
     def upscale(self, lr: Tensor) -> Tensor:
         """The network proper, for aligned sides that are large enough."""
         raise NotImplementedError
+
+
+@torch.inference_mode()
+def upscale_rgb8(network: nn.Module, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Run a network over a whole image: (H, W, 3) uint8 in, (scale·H, scale·W, 3) uint8 out, rounded."""
+    parameter = next(network.parameters())
+    x = torch.tensor(lr, device=parameter.device).permute(2, 0, 1)[None].to(parameter.dtype) / 255
+    sr = network(x)[0].permute(1, 2, 0)
+    return np.asarray((sr.float().clamp(0, 1) * 255).round().byte().cpu().numpy())

@@ -62,7 +62,7 @@ class PixelShuffler(nn.Sequential):
 
 
 class ContrastAttention(nn.Module):
-    """Contrast-aware channel attention (Hui et al., arXiv:1909.11856, section 3.2, equation 7).
+    """Contrast-aware channel attention (Hui et al., ACM MM 2019, arXiv:1909.11856).
 
     Channels are weighed by a bottleneck of their standard deviation plus mean over the whole picture.
 
@@ -82,7 +82,7 @@ class ContrastAttention(nn.Module):
 
 
 class ESA(nn.Module):
-    """Enhanced spatial attention (Liu et al., Residual Feature Aggregation Network, CVPR 2020, section 3.3).
+    """Enhanced spatial attention (Liu et al., Residual Feature Aggregation Network, CVPR 2020).
 
     Pixels are weighed by what a strided convolution and a pooling see of a large neighbourhood.
 
@@ -143,7 +143,7 @@ class Interpolation(nn.Module):
 
 
 def _cubic(distances: Tensor) -> Tensor:
-    """Keys' kernel with a = -0.5 (Cubic Convolution Interpolation, 1981, equation 15)."""
+    """Keys' kernel with a = -0.5 (Cubic convolution interpolation for digital image processing, 1981)."""
     near = 1.5 * distances**3 - 2.5 * distances**2 + 1
     far = -0.5 * distances**3 + 2.5 * distances**2 - 4 * distances + 2
     return torch.where(distances <= 1, near, torch.where(distances < 2, far, 0.0))

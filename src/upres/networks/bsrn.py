@@ -53,7 +53,7 @@ class ChannelWeights(nn.Module):
 
 
 class EfficientSeparableDistillationBlock(nn.Module):
-    """ESDB (section 3.2, figure 3): distil by 1x1 and refine by BSConv three times, fuse, attend twice.
+    """ESDB: distil by 1x1 and refine by BSConv three times, fuse, attend twice.
 
     Args:
         channels: of the features (N, channels, H, W), which keep their shape.

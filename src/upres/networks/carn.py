@@ -26,7 +26,7 @@ STEPS = 3  # residual blocks in a cascading block, and cascading blocks in the n
 
 
 class ResidualBlock(nn.Sequential):
-    """Two 3x3 convolutions; the mobile one (residual-E, section 3.4) groups them and ends with a 1x1 convolution."""
+    """Two 3x3 convolutions; the mobile one (residual-E) groups them and ends with a 1x1 convolution."""
 
     def __init__(self, channels: int, mobile: bool, groups: int) -> None:
         layers: list[nn.Module] = [
@@ -42,7 +42,7 @@ class ResidualBlock(nn.Sequential):
 
 
 class Cascade(nn.Module):
-    """Blocks one after the other; after each, all outputs so far are concatenated and fused (section 3.2).
+    """Blocks one after the other; after each, all outputs so far are concatenated and fused.
 
     Args:
         blocks: from (N, channels, H, W) to the same shape each.
@@ -80,7 +80,7 @@ class CARN(Network):
         channels: feature channels.
         mobile: residual-E blocks, one for each cascading block, as in CARN-M.
         groups: of the 3x3 convolutions but the first and the last.
-        scales: for which the network has upsamplers; the paper trains one body for all (section 3.3).
+        scales: for which the network has upsamplers; the paper trains one body for all.
         batch_norm: after the 1x1 convolutions, as ClassSR has it.
 
     Raises:
@@ -119,7 +119,7 @@ class CARN(Network):
 
 
 def carn_m(scale: int = 4) -> CARN:
-    """CARN-M (section 4.3): groups of 4."""
+    """CARN-M: groups of 4."""
     return CARN(scale, mobile=True, groups=4)
 
 

@@ -18,7 +18,7 @@ __all__ = ["EFDN", "PUBLISHED"]
 
 
 class EdgeEnhancedFeatureDistillationBlock(nn.Module):
-    """EFDB (section 3.1, figure 2): 1x1, 3x3, 3x3; each result and the input distilled, fused, attended.
+    """EFDB: 1x1, 3x3, 3x3; each result and the input distilled, fused, attended.
 
     (N, channels, H, W) to the same shape.
     """

@@ -27,7 +27,7 @@ class ESPCN(LumaNetwork):
     Args:
         scale: the factor r between LR and SR.
         channels: of the two layers of features.
-        activation: between convolutions; tanh is what the paper found best (section 3.3).
+        activation: between convolutions; the paper found tanh better than ReLU.
         bounded: the output goes through tanh, as in the TensorFlow port whose weights OpenCV uses.
 
     Raises:

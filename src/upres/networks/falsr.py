@@ -80,7 +80,7 @@ class RectifiedConvolution(nn.Sequential):
 
 
 class Cell(nn.Module):
-    """A choice of the search space (section 3.1): one kind of block, repeated, with or without a skip.
+    """A choice of the search space: one kind of block, repeated, with or without a skip.
 
     Args:
         inputs: channels.

@@ -100,7 +100,7 @@ class FSRCNNBranch(Network):
 
 
 def fsrcnn_small(scale: int = 3) -> FSRCNN:
-    """FSRCNN-s (section 4.3): d = 32, s = 5, m = 1, for real time on a CPU."""
+    """FSRCNN-s: d = 32, s = 5, m = 1, for real time on a CPU."""
     return FSRCNN(scale, channels=32, shrunk=5, mapping=1)
 
 

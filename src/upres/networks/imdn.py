@@ -21,7 +21,7 @@ __all__ = ["IMDN", "PUBLISHED", "imdn_baseline", "imdn_rtc"]
 
 
 class InformationMultiDistillationBlock(nn.Module):
-    """IMDB (section 3.2, figure 3): distil, concatenate, attend, fuse, add the input.
+    """IMDB: distil, concatenate, attend, fuse, add the input.
 
     Args:
         channels: of the features (N, channels, H, W), which keep their shape.

@@ -89,15 +89,17 @@ def load(path: Path, scale: int | None = None) -> tuple[NetworkSpec, Network]:
     """
     if path.suffix == ".safetensors":
         metadata, state = _read_safetensors(path)
-        if "network" in metadata:
-            spec, network = load_checkpoint(path)
-            if scale not in (None, network.scale):
-                raise ValueError(f"{path}: is of scale {network.scale}, not {scale}")
-            return spec, network
-    elif path.suffix == ".pb":
-        state = _read_frozen(path)
+        ours = "network" in metadata
     else:
-        state = _read_torch(path)
+        state, ours = _read_frozen(path) if path.suffix == ".pb" else _read_torch(path), False
+    spec, network = load_checkpoint(path) if ours else _recognise(state, scale, path)
+    if scale not in (None, network.scale):
+        raise ValueError(f"{path}: is of scale {network.scale}, not {scale}")
+    return spec, network.eval()
+
+
+def _recognise(state: State, scale: int | None, path: Path) -> tuple[NetworkSpec, Network]:
+    """The network of the first layout that fits."""
     state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     misfits = []
     for layout in LAYOUTS:
@@ -115,17 +117,20 @@ def load(path: Path, scale: int | None = None) -> tuple[NetworkSpec, Network]:
 
 def _fit(layout: Published, state: State, scale: int | None, path: Path) -> tuple[NetworkSpec, Network]:
     """The network of a layout with these tensors."""
-    renamed, unknown = layout.rename(state)
-    likeness = len(renamed) / max(len(renamed) + len(unknown), 1)
-    if unknown or not renamed:
-        raise _Misfit(likeness, layout, f"that has no {unknown[0] if unknown else 'such names'}")
+    likeness = 0.0
     try:
+        renamed, unknown = layout.rename(state)
+        likeness = len(renamed) / max(len(renamed) + len(unknown), 1)
+        if unknown or not renamed:
+            raise _Misfit(likeness, layout, f"that has no {unknown[0] if unknown else 'such names'}")
         arguments = layout.arguments(renamed)
+        chosen = _scale(arguments.pop("scale", None), scale, path)
+        spec = NetworkSpec(layout.network, arguments if chosen is None else {"scale": chosen, **arguments})
+        network = spec.build()
     except KeyError as missing:
-        raise _Misfit(likeness, layout, f"that has what we call {missing.args[0]}") from None
-    chosen = _scale(arguments.pop("scale", None), scale, path)
-    spec = NetworkSpec(layout.network, arguments if chosen is None else {"scale": chosen, **arguments})
-    network = spec.build()
+        raise _Misfit(likeness, layout, f"that has {missing.args[0]} as well") from None
+    except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise _Misfit(likeness, layout, f"its shapes are of no such network ({error})") from None
     expected = network.state_dict()
     differing = [
         name
@@ -138,19 +143,17 @@ def _fit(layout: Published, state: State, scale: int | None, path: Path) -> tupl
             likeness, layout, f"{spec} differs in {len(differing)} tensors, the first {differing[0]} by our name"
         )
     network.load_state_dict(renamed)
-    return spec, network.eval()
+    return spec, network
 
 
 def _scale(possible: int | list[int] | None, wanted: int | None, path: Path) -> int | None:
     """Of the scales that weights serve, the one wanted, else the one in the file's name, else the first."""
-    if isinstance(possible, int):
-        possible = [possible]
-    if possible and wanted is not None and wanted not in possible:
-        raise ValueError(f"{path}: is of scale {' or '.join(map(str, possible))}, not {wanted}")
-    in_name = next((int(number) for number in re.findall(r"x([2-8])(?!\d)", path.stem.lower())), None)
+    in_name = [int(number) for number in re.findall(r"x([2-8])(?!\d)", path.stem.lower())]
+    preferred = in_name if wanted is None else [wanted]
     if possible is None:
-        return wanted or in_name
-    return wanted or (in_name if in_name in possible else possible[0])
+        return next(iter(preferred), None)
+    serves = [possible] if isinstance(possible, int) else possible
+    return next((scale for scale in preferred if scale in serves), serves[0])
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, str], State]:
@@ -167,10 +170,10 @@ def _read_torch(path: Path) -> State:
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path}: cannot be read as tensors alone, without running what it holds ({reason})") from None
-    while isinstance(content, dict) and (inside := next((key for key in WRAPPERS if key in content), None)):
-        content = content[inside]
     if not isinstance(content, dict):
         raise ValueError(f"{path}: holds a {type(content).__name__} and no tensors by name")
+    while inside := next((content[key] for key in WRAPPERS if isinstance(content.get(key), dict)), None):
+        content = inside
     return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
 
 

@@ -1,8 +1,7 @@
-"""MSRResNet: SRResNet without batch normalisation, the baseline of the AIM challenges.
+"""MSRResNet: SRResNet without batch normalisation (Wang et al., PIRM at ECCV 2018, arXiv:1809.00219).
 
-The modified SRResNet of the ESRGAN authors (Wang et al., arXiv:1809.00219, section 3.1), as AIM 2019 and 2020
-(Zhang et al., arXiv:2009.06943, section 2) measured against it; with 36, 52 and 64 channels the
-branches of ClassSR-SRResNet (Kong et al., arXiv:2103.04039, section 4.1).
+What AIM 2019 and AIM 2020 (Zhang et al., arXiv:2009.06943) measured against; with 36, 52 and 64 channels the
+branches of ClassSR-SRResNet (Kong et al., CVPR 2021, arXiv:2103.04039).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ __all__ = ["PAN", "PUBLISHED"]
 
 
 class SCPA(nn.Module):
-    """SC-PA (section 3.2, figure 3): one half of the channels is convolved, the other also attends to its pixels.
+    """SC-PA: one half of the channels is convolved, the other also attends to its pixels.
 
     (N, channels, H, W) to the same shape.
     """
@@ -47,7 +47,7 @@ class SCPA(nn.Module):
 
 
 class UPA(nn.Module):
-    """U-PA (section 3.3): nearest neighbour, a convolution, pixel attention, a convolution.
+    """U-PA: nearest neighbour, a convolution, pixel attention, a convolution.
 
     (N, inputs, H, W) to (N, outputs, factor·H, factor·W).
     """

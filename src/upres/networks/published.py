@@ -98,12 +98,13 @@ def length(state: State, layers: str) -> int:
     """How many entries a list of layers has.
 
     Raises:
-        KeyError: if it has none.
+        KeyError: if it has none, or one is missing between others.
     """
     numbers = {int(name[len(layers) + 1 :].split(".")[0]) for name in state if name.startswith(f"{layers}.")}
-    if not numbers:
-        raise KeyError(f"{layers}.0")
-    return max(numbers) + 1
+    for number in range(max(len(numbers), 1)):
+        if number not in numbers:
+            raise KeyError(f"{layers}.{number}")
+    return len(numbers)
 
 
 def shuffled_scale(weight: Tensor, outputs: int = 3) -> int:

@@ -1,7 +1,7 @@
 """RFDN: residual feature distillation network (Liu et al., AIM at ECCV 2020, arXiv:2009.11551).
 
-The winner of AIM 2020: IMDN whose splits are 1x1 convolutions, whose 3x3 convolutions have a skip each,
-and whose attention is over pixels. Its released weights are this challenge entry.
+IMDN whose splits are 1x1 convolutions, whose 3x3 convolutions have a skip each, and whose attention is over
+pixels. By default the winner of AIM 2020, whose weights are released; the network of the paper's tables is larger.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["PUBLISHED", "RFDN"]
 
 
 class ResidualFeatureDistillationBlock(nn.Module):
-    """RFDB (section 3.2, figure 2d): distil by 1x1 and refine by 3x3 three times, concatenate, fuse, attend.
+    """RFDB: distil by 1x1 and refine by 3x3 three times, concatenate, fuse, attend.
 
     Args:
         channels: of the features (N, channels, H, W), which keep their shape.

@@ -19,7 +19,7 @@ __all__ = ["PUBLISHED", "RLFN", "rlfn_ntire2022", "rlfn_s"]
 
 
 class ResidualLocalFeatureBlock(nn.Module):
-    """RLFB (section 3.1, figure 3): refine three times, add the input, fuse, attend.
+    """RLFB: refine three times, add the input, fuse, attend.
 
     Args:
         channels: of the features (N, channels, H, W), which keep their shape.
@@ -82,12 +82,12 @@ class RLFN(Network):
 
 
 def rlfn_s(scale: int = 4) -> RLFN:
-    """RLFN-S (section 4.2): 48 channels."""
+    """RLFN-S: 48 channels."""
     return RLFN(scale, channels=48)
 
 
 def rlfn_ntire2022(scale: int = 4) -> RLFN:
-    """The entry to NTIRE 2022 (section 4.6): 4 blocks of 46 channels, 48 inside; 317,218 parameters at x4."""
+    """The entry to NTIRE 2022: 4 blocks of 46 channels, 48 inside; 317,218 parameters at x4."""
     return RLFN(scale, channels=46, blocks=4, middle=48)
 
 

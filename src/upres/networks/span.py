@@ -23,7 +23,7 @@ BLOCKS = 6
 
 
 class SwiftParameterFreeAttentionBlock(nn.Module):
-    """SPAB (section 3.2, figure 2): three convolutions, the input added, times an odd function of the third."""
+    """SPAB: three convolutions, the input added, times an odd function of the third."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class SPAN(Network):
 
 
 def span_s(scale: int = 4) -> SPAN:
-    """SPAN-S (section 4.2): 48 channels."""
+    """SPAN-S: 48 channels."""
     return SPAN(scale, channels=48)
 
 
@@ -82,7 +82,7 @@ def _arguments(state: State) -> dict[str, Any]:
 
 
 def _merge(state: State) -> State:
-    """What training runs in place of one 3x3 convolution, folded: 1x1, 3x3 and 1x1, beside a 1x1 (section 3.4)."""
+    """What training runs in place of one 3x3 convolution, folded: 1x1, 3x3 and 1x1, beside a 1x1."""
     merged = {name: tensor for name, tensor in state.items() if ".sk." not in name and ".conv." not in name}
     for layer in [name.removesuffix(".sk.weight") for name in state if name.endswith(".sk.weight")]:
         (w1, b1), (w2, b2), (w3, b3), (beside, bias) = (

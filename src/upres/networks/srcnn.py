@@ -1,4 +1,4 @@
-"""SRCNN: image super-resolution using deep convolutional networks (Dong et al., ECCV 2014, arXiv:1501.00092).
+"""SRCNN: image super-resolution using deep convolutional networks (Dong et al., TPAMI 2015, arXiv:1501.00092).
 
 Three convolutions on luma that bicubic has upscaled: patch extraction, non-linear mapping, reconstruction.
 """
@@ -23,7 +23,7 @@ class SRCNN(LumaNetwork):
 
     Args:
         scale: the factor r between LR and SR, which the weights have no part in.
-        kernels: sides of the three kernels; 9-1-5 is the basic setting (section 4.1).
+        kernels: sides of the three kernels; 9-1-5 is the basic setting.
         channels: of the two layers of features.
     """
 

@@ -1,6 +1,6 @@
-"""SRResNet: the generator of SRGAN (Ledig et al., CVPR 2017, arXiv:1609.04802, section 2.1 and figure 4).
+"""SRResNet: the generator of SRGAN (Ledig et al., CVPR 2017, arXiv:1609.04802).
 
-Residual blocks with batch normalisation and PReLU, and one pixel shuffle for each doubling.
+Residual blocks with batch normalisation and PReLU, and one pixel shuffle for each doubling (figure 4).
 """
 
 from __future__ import annotations

@@ -21,13 +21,14 @@ from torch.utils.tensorboard import SummaryWriter
 
 from upres.errors import RecipeError, UpresError
 from upres.metrics import psnr
+from upres.networks.base import upscale_rgb8
 from upres.networks.checkpoint import save_checkpoint
 from upres.training.data import Photographs, load_photographs
 from upres.training.losses import LOSSES
 from upres.training.recipe import Recipe, Stage
 from upres.training.soap import SOAP
 
-__all__ = ["learning_rate", "train", "upscale_rgb8"]
+__all__ = ["learning_rate", "train"]
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -106,15 +107,6 @@ def learning_rate(stage: Stage, step: int) -> float:
         return stage.learning_rate * (step + 1) / stage.warmup
     way = (step - stage.warmup) / max(1, stage.steps - stage.warmup)
     return stage.learning_rate * 0.5 * (1 + math.cos(math.pi * way))
-
-
-@torch.inference_mode()
-def upscale_rgb8(network: nn.Module, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Run a network over a whole image: (H, W, 3) uint8 in, (scale·H, scale·W, 3) uint8 out, rounded."""
-    parameter = next(network.parameters())
-    x = torch.tensor(lr, device=parameter.device).permute(2, 0, 1)[None].float() / 255
-    sr = network(x)[0].permute(1, 2, 0)
-    return np.asarray((sr.clamp(0, 1) * 255).round().byte().cpu().numpy())
 
 
 class _StageRun:

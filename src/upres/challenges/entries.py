@@ -1,0 +1,150 @@
+"""From files of results to entries: each model's name and what was measured of it.
+
+A file is either a CSV with a header, one column `model` or `team` and measured columns, or the JSON that `upres eval`
+writes. The columns' names are `psnr_y`, `psnr_rgb`, `ssim_y`, `rmse`, `niqe`, `ma`, `pi` (means over the images of a
+data set), `parameters`, `multiply_adds`, `activations`, `convolutions`, `memory_mb`, `runtime_ms`, and `proposal`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from upres.errors import ChallengeError
+
+__all__ = ["Entries", "Entry", "named", "read_entries"]
+
+Entries = Mapping[str, Mapping[str, float]]
+"""Name to measured values, by the columns' names."""
+
+
+class Entry(dict[str, float]):
+    """The measured values of one model; asking for one that is not there says where it should have been."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.sources: list[Path] = []
+
+    def __missing__(self, column: str) -> NoReturn:
+        where = ", ".join(map(str, self.sources))
+        raise ChallengeError(
+            f"{where}: {self.name} has no number for {column}; measure it with `upres eval`, "
+            f"or add a CSV with the columns model and {column}"
+        )
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What one line or one result says."""
+
+    source: Path
+    name: str
+    data: str | None
+    values: dict[str, float]
+
+
+def read_entries(paths: Iterable[Path], data: str | None = None) -> dict[str, Entry]:
+    """Read files of results; what several of them say of one model is joined.
+
+    Args:
+        paths: ``.csv`` and ``.json`` files.
+        data: the data set whose results count, where there are several; lines that name no
+            data set count for each.
+
+    Raises:
+        ChallengeError: if a file cannot be read, the data set has to be chosen, or two files
+            give different values for the same.
+    """
+    rows = [row for path in paths for row in _rows(path)]
+    sets = sorted({row.data for row in rows if row.data is not None})
+    if data is None and len(sets) > 1:
+        raise ChallengeError(f"the results are for several data sets: choose with --data one of {', '.join(sets)}")
+    if data is not None and data not in sets:
+        raise ChallengeError(
+            f"there are no results for the data set {data}, only for {', '.join(sets) or 'one unnamed'}"
+        )
+    entries: dict[str, Entry] = {}
+    for row in rows:
+        if data is not None and row.data not in (None, data):
+            continue
+        entry = entries.setdefault(row.name, Entry(row.name))
+        for column, value in row.values.items():
+            if entry.setdefault(column, value) != value:
+                raise ChallengeError(
+                    f"{row.source}: {row.name} has {column} {value:g}, but {entry[column]:g} before; "
+                    "leave one of the two out, or give them different names"
+                )
+        if row.source not in entry.sources:
+            entry.sources.append(row.source)
+    return entries
+
+
+def named(entries: Entries, name: str) -> Mapping[str, float]:
+    """The entry that others are compared with.
+
+    Raises:
+        ChallengeError: if it is not there.
+    """
+    if name not in entries:
+        raise ChallengeError(
+            f"there is no entry {name} to compare with among {', '.join(entries)}: "
+            "add its results, or name another with --baseline"
+        )
+    return entries[name]
+
+
+def _rows(path: Path) -> Iterator[_Row]:
+    readers = {".csv": _csv_rows, ".json": _json_rows}
+    if path.suffix.lower() not in readers:
+        raise ChallengeError(f"{path}: results are a .csv, or a .json of `upres eval`")
+    try:
+        yield from readers[path.suffix.lower()](path, path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ChallengeError(f"{path}: cannot be read ({error.strerror})") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ChallengeError(f"{path}: is not a text file of results ({error})") from None
+
+
+def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
+    lines = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+    lines.fieldnames = columns = [column.strip() for column in lines.fieldnames or ()]
+    key = next((column for column in ("model", "team") if column in columns), None)
+    if key is None:
+        raise ChallengeError(
+            f"{path}: needs a header with a column model or team; it has {', '.join(columns) or 'none'}"
+        )
+    for line in lines:
+        if line[key]:
+            yield _Row(path, line[key], line.get("data") or None, _numbers(line))
+
+
+def _json_rows(path: Path, text: str) -> Iterator[_Row]:
+    try:
+        results = [
+            (str(result["model"]), str(result["data"]), {**result["means"], **(result.get("cost") or {})})
+            for result in json.loads(text)["results"]
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ChallengeError(f"{path}: is not what `upres eval` writes; make it anew, or give a .csv") from None
+    for name, data, values in results:
+        yield _Row(path, name, data, _numbers(values))
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """What is a finite number; the rest cannot be ranked."""
+    numbers = {}
+    for column, value in values.items():
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            continue
+        if math.isfinite(number):
+            numbers[column] = number
+    return numbers

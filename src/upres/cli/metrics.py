@@ -1,0 +1,56 @@
+"""``upres metrics``: what metrics are made of, fitted or fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from upres.cli.errors import shown_to_people
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Fit or fetch what NIQE and Ma's metric are made of.")
+
+
+@app.command("fit-niqe")
+@shown_to_people
+def fit_niqe(
+    folder: Annotated[Path, typer.Argument(help="Pristine photographs.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .npz to write, for `upres eval --niqe`.")] = Path(
+        "niqe.npz"
+    ),
+) -> None:
+    """Fit NIQE's pristine model to photographs."""
+    from upres import metrics
+    from upres.cli.bars import Counter
+    from upres.evaluation.pairs import files_by_name
+    from upres.images import read
+
+    files = files_by_name(folder)
+    with Counter("images", len(files)) as counter:
+
+        def photographs() -> Iterator[NDArray[np.uint8]]:
+            for path in files.values():
+                yield read(path).rgb8()
+                counter.advance()
+
+        metrics.fit_niqe(photographs()).save(out)
+    typer.echo(str(out))
+
+
+@app.command("fetch")
+@shown_to_people
+def fetch(name: Annotated[str, typer.Argument(help="niqe")]) -> None:
+    """Download the published parameters of a metric, which do not come with upres, and check them."""
+    from upres.cli.bars import Transfer
+    from upres.evaluation.fetch import fetch_parameters
+
+    with Transfer() as transfer:
+        typer.echo(str(fetch_parameters(name, transfer.advance)))

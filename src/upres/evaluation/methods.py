@@ -1,0 +1,95 @@
+"""What can be judged: models, checkpoints, folders of finished pictures, and bicubic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upres.errors import ImageError, MissingExtra, ModelError
+from upres.evaluation.pairs import files_by_name
+from upres.images import read, resize
+from upres.runtime import Upscaler
+
+__all__ = ["Method", "open_method"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """Something that gives an SR image for an LR image."""
+
+    name: str
+    scale: int
+    run: Callable[[str, NDArray[np.uint8]], NDArray[np.uint8]]
+    """From an image's name and LR (h, w, 3) to SR, uint8; may be called from several threads."""
+    engine: str = ""
+    precision: str = ""
+
+
+def open_method(
+    subject: str, scale: int | None, *, engine: str | None = None, precision: str = "f32", threads: int | None = None
+) -> Method:
+    """Prepare what a user named.
+
+    Args:
+        subject: a bundled model or family, the path of an ``.onnx``, the path of a checkpoint
+            (``.safetensors``), a folder of finished pictures, or ``bicubic``.
+        scale: None for the subject's own, which bicubic and folders do not have.
+        engine: ``openvino`` or ``onnxruntime`` for models (None: openvino), ``torch`` for checkpoints.
+        precision: of models' arithmetic.
+        threads: at most this many; None for all.
+
+    Raises:
+        ModelError: if there is no such subject, or it has another scale or engine.
+        ValueError: if a scale is needed, or a checkpoint cannot be read.
+    """
+    path = Path(subject)
+    if subject == "bicubic":
+        r = _given(scale, subject)
+        return Method(subject, r, lambda _, lr: resize(lr, (lr.shape[0] * r, lr.shape[1] * r)))
+    if path.is_dir():
+        return Method(path.name, _given(scale, subject), _finished(path))
+    if path.suffix == ".safetensors":
+        return _checkpoint(path, scale, engine)
+    if engine == "torch":
+        raise ModelError(f"{subject}: the torch engine runs checkpoints; models run by openvino or onnxruntime")
+    r = scale or Upscaler.native_scale(subject)
+    upscaler = Upscaler(subject, scale=r, engine=engine or "openvino", precision=precision, threads=threads)
+    return Method(
+        path.stem if path.suffix == ".onnx" else subject, r, lambda _, lr: upscaler(lr), engine or "openvino", precision
+    )
+
+
+def _given(scale: int | None, subject: str) -> int:
+    if scale is None:
+        raise ValueError(f"{subject} has no scale of its own: give --scale")
+    return scale
+
+
+def _finished(folder: Path) -> Callable[[str, Any], NDArray[np.uint8]]:
+    files = files_by_name(folder, without=("_HR", "_LR"))
+
+    def load(name: str, _: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if name not in files:
+            raise ImageError(f"{folder}: has no picture of {name}")
+        return read(files[name]).rgb8()
+
+    return load
+
+
+def _checkpoint(path: Path, scale: int | None, engine: str | None) -> Method:
+    try:
+        from upres.networks.base import upscale_rgb8
+        from upres.networks.checkpoint import load_checkpoint
+    except ImportError as error:
+        raise MissingExtra(f"The workbench ({error.name})", "lab") from None
+    if engine not in (None, "torch"):
+        raise ModelError(f"{path}: checkpoints run by torch; make a model for {engine} with `upres export`")
+    _, network = load_checkpoint(path)
+    if scale not in (None, network.scale):
+        raise ModelError(f"{path}: makes pictures {network.scale} times larger, not {scale}")
+    return Method(path.stem, network.scale, lambda _, lr: upscale_rgb8(network, lr), "torch", "f32")
