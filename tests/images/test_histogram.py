@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from upres.images.histogram import match_histograms
+from upres.images import match_histograms
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

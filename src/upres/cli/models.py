@@ -85,5 +85,6 @@ def _list_networks() -> None:
     console = Console(width=None if Console().is_terminal else 160)
     console.print(table)
     console.print(
-        "multiply-adds and activations: for an LR image of 256 x 256, at the first scale, as AIM 2020 counts them."
+        "multiply-adds and activations: for an LR image of 256 x 256, at the first scale, as AIM 2020 counts them. "
+        "All of networks as they run: what only training needs is merged."
     )

@@ -2,7 +2,7 @@
 
 The paper's two image transformation networks (section 3.1; tables 1 and 2 of the supplement): residual blocks with
 batch norm between 9x9 convolutions, upsampled by convolutions with a stride of one half, which are transposed ones.
-What super-resolution makes is meant to be followed by `upres.images.histogram.match_histograms` with the LR picture.
+What super-resolution makes is meant to be followed by `upres.images.match_histograms` with the LR picture.
 """
 
 from __future__ import annotations
