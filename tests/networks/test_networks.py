@@ -352,6 +352,7 @@ def test_luma_networks_leave_the_colours_of_bicubic() -> None:
         ("espcn", {"activation": "gelu"}, "tanh, relu"),
         ("falsr", {"scale": 3}, "must divide 32"),
         ("falsr", {"cells": ["conv_f64"]}, "connections"),
+        ("falsr", {"cells": ["conv_f64_k3_b4_isskip"], "connections": [[1], [0]]}, "before them"),
         ("falsr", {"cells": ["conv_f64"], "connections": [[0], [1]]}, "conv_f64_k3_b4_isskip"),
         ("fsrcnn", {"upsampling": "bilinear"}, "deconvolution or subpixel"),
         ("fsrcnn_classsr", {"scale": 2}, "3 or more"),

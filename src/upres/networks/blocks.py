@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 __all__ = [
+    "DIV2K_MEAN",
     "ESA",
     "ContrastAttention",
     "Interpolation",
@@ -21,6 +22,9 @@ __all__ = [
     "prime_factors",
     "reach",
 ]
+
+DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+"""Of its training pictures' RGB in [0, 1], which some networks subtract."""
 
 
 def convolution(

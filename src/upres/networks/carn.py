@@ -16,12 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from upres.networks.base import Network
-from upres.networks.blocks import convolution, prime_factors, reach
+from upres.networks.blocks import DIV2K_MEAN, convolution, prime_factors, reach
 from upres.networks.published import Published, State
 
 __all__ = ["CARN", "PUBLISHED", "carn_classsr", "carn_m"]
 
-DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 STEPS = 3  # residual blocks in a cascading block, and cascading blocks in the network
 
 

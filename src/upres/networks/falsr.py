@@ -64,19 +64,10 @@ class InvertedBottleneck(nn.Module):
         self.expand = convolution(channels, inner, kernel)
         self.depthwise = convolution(inner, inner, groups=inner)
         self.project = convolution(inner, channels, kernel)
-        self.radius = 2 * (kernel // 2) + 1
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, channels, H, W) to the same shape."""
         return features + self.project(F.relu(self.depthwise(F.relu(self.expand(features)))))  # type: ignore[no-any-return]
-
-
-class RectifiedConvolution(nn.Sequential):
-    """A convolution and ReLU."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, groups: int) -> None:
-        super().__init__(convolution(inputs, outputs, kernel, groups=groups), nn.ReLU())
-        self.radius = kernel // 2
 
 
 class Cell(nn.Module):
@@ -106,8 +97,8 @@ class Cell(nn.Module):
             self.radius = blocks * (2 * (kernel // 2) + 1)
         else:
             self.first, *rest = (
-                RectifiedConvolution(inputs if block == 0 else self.channels, self.channels, kernel, groups)
-                for block in range(blocks)
+                nn.Sequential(convolution(width, self.channels, kernel, groups=groups), nn.ReLU())
+                for width in [inputs, *[self.channels] * (blocks - 1)]
             )
             self.rest = nn.Sequential(*rest)
             self.radius = blocks * (kernel // 2)
@@ -129,8 +120,8 @@ class FALSR(LumaNetwork):
             convolution's, 1 for the first cell's, and so on.
 
     Raises:
-        ValueError: if a notation is unknown, the number of connections is not that of cells and one more, or the
-            square of the scale does not divide 32.
+        ValueError: if a notation is unknown, the number of connections is not that of cells and one more, one is to
+            a later output, or the square of the scale does not divide 32.
     """
 
     def __init__(
@@ -143,6 +134,8 @@ class FALSR(LumaNetwork):
             raise ValueError(f"the square of the scale must divide {HEAD_CHANNELS}, so it cannot be {scale}")
         if len(connections) != len(cells) + 1:
             raise ValueError(f"{len(cells)} cells need {len(cells) + 1} connections, not {len(connections)}")
+        if any(not 0 <= source <= place for place, sources in enumerate(connections) for source in sources):
+            raise ValueError("cells are fed by outputs before them only")
         channels, radii, built = [HEAD_CHANNELS], [1], []
         for notation, sources in zip(cells, connections, strict=False):
             cell = Cell(sum(channels[source] for source in sources), notation)

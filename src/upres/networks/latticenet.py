@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from upres.networks.base import Network
-from upres.networks.blocks import PixelShuffler, bottleneck, convolution, deviation
+from upres.networks.blocks import DIV2K_MEAN, PixelShuffler, bottleneck, convolution, deviation
 from upres.networks.published import Published, State, length, prefixed, shuffled_scale
 
 __all__ = ["PUBLISHED", "LatticeNet"]
@@ -112,7 +112,7 @@ class LatticeNet(Network):
         super().__init__(scale, halo=None, minimum=2)
         self.value_range = value_range
         self.mean: Tensor
-        self.register_buffer("mean", torch.tensor([0.4488, 0.4371, 0.4040])[:, None, None], persistent=False)
+        self.register_buffer("mean", torch.tensor(DIV2K_MEAN).reshape(1, 3, 1, 1), persistent=False)
         self.head = nn.Sequential(convolution(3, channels), convolution(channels, channels))
         self.blocks = nn.ModuleList(LatticeBlock(channels, inner, reduction) for _ in range(blocks))
         self.fusion = BackwardFusion(channels, blocks)

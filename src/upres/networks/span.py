@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from upres.networks.base import Network
-from upres.networks.blocks import PixelShuffler, convolution
+from upres.networks.blocks import DIV2K_MEAN, PixelShuffler, convolution
 from upres.networks.published import Published, State, shuffled_scale
 
 __all__ = ["PUBLISHED", "SPAN", "span_ntire2024", "span_s"]
 
-DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 BLOCKS = 6
 
 
