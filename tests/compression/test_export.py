@@ -6,8 +6,11 @@ from typer.testing import CliRunner
 
 from upres.cli.main import app
 from upres.compression.export import export
+from upres.compression.reparameterise import merge
 from upres.networks import NetworkSpec
+from upres.networks.bicubicpp import STEPS
 from upres.networks.checkpoint import save_checkpoint
+from upres.networks.count import count
 from upres.runtime import load_model
 
 
@@ -35,10 +38,20 @@ def test_a_folder_that_is_not_there_is_named_to_people(tmp_path: Path) -> None:
     assert "No such file" in result.output
 
 
-@pytest.mark.parametrize("downscale", ["stride", "none"])
+@pytest.mark.parametrize("downscale", STEPS)
 def test_the_graph_is_plain(tmp_path: Path, downscale: str) -> None:
     spec = NetworkSpec("bicubicpp", {"anchor": True, "downscale": downscale})
     save_checkpoint(tmp_path / "a.safetensors", spec, spec.build())
     export(tmp_path / "a.safetensors", tmp_path / "a.onnx")
     kinds = {node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node}
     assert kinds <= {"Conv", "LeakyRelu", "Add", "DepthToSpace", "Constant"}
+
+
+def test_what_only_training_needs_is_not_exported(tmp_path: Path) -> None:
+    spec = NetworkSpec("fimdn", {"channels": 8, "blocks": 1})
+    network = spec.build()
+    save_checkpoint(tmp_path / "a.safetensors", spec, network)
+    card = export(tmp_path / "a.safetensors", tmp_path / "a.onnx")
+    assert card.parameters == count(merge(network)).parameters < count(network).parameters
+    weights = onnx.load(tmp_path / "a.onnx").graph.initializer
+    assert {tuple(weight.dims[2:]) for weight in weights if len(weight.dims) == 4} == {(1, 1), (3, 3)}

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch.nn import functional as F
 from upres.evaluation.quality import mean_psnr
 from upres.networks import Network, load
 from upres.networks.base import upscale_rgb8
-from upres.networks.bicubicpp import BicubicPlusPlus
+from upres.networks.bicubicpp import STEPS, BicubicPlusPlus
 
 
 def published(shared: Path) -> Network:
@@ -37,7 +38,7 @@ def test_parameters_and_shape_are_the_papers() -> None:
     ]
 
 
-@pytest.mark.parametrize("downscale", ["stride", "none"])
+@pytest.mark.parametrize("downscale", STEPS)
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_the_anchor_is_the_nearest_neighbour(scale: int, downscale: str) -> None:
     network = BicubicPlusPlus(scale, downscale=downscale, anchor=True)  # type: ignore[arg-type]
@@ -47,5 +48,39 @@ def test_the_anchor_is_the_nearest_neighbour(scale: int, downscale: str) -> None
 
 
 def test_an_unknown_downscale_is_refused() -> None:
-    with pytest.raises(ValueError, match="stride, none"):
-        BicubicPlusPlus(downscale="haar")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="stride, space-to-depth, haar, none"):
+        BicubicPlusPlus(downscale="pooling")  # type: ignore[arg-type]
+
+
+def test_space_to_depth_and_haar_keep_the_whole_picture() -> None:
+    lr = torch.rand(2, 3, 6, 8)
+
+    def transformed(downscale: str, picture: torch.Tensor) -> torch.Tensor:
+        basis = BicubicPlusPlus(downscale=downscale).basis  # type: ignore[arg-type]
+        assert basis is not None
+        return F.conv2d(picture, basis, stride=2, groups=3)
+
+    assert torch.equal(transformed("space-to-depth", lr), F.pixel_unshuffle(lr, 2))
+    bands = transformed("haar", lr)
+    torch.testing.assert_close(bands.square().sum(), lr.square().sum())  # orthonormal
+    torch.testing.assert_close(bands[:, ::4], 2 * F.avg_pool2d(lr, 2))  # the low band of each colour
+    columns = torch.tensor([0.0, 1.0]).repeat(4).expand(1, 3, 6, 8)
+    varying = transformed("haar", columns).abs().amax(dim=(0, 2, 3)).reshape(3, 4)
+    assert torch.equal(varying.bool(), torch.tensor([[True, True, False, False]]).expand(3, 4))
+
+
+def test_parameters_of_the_ablations() -> None:
+    def parameters(**arguments: Any) -> int:
+        return sum(weight.numel() for weight in BicubicPlusPlus(**arguments).parameters())
+
+    assert parameters(downscale="space-to-depth") == parameters(downscale="haar") == 50_400 + 9 * 32 * 9
+    assert parameters(bias=True) == 50_400 + 3 * 32 + 108
+    assert parameters(blocks=2, convolutions=1) == 50_400
+    assert parameters(blocks=0) == 50_400 - 2 * 32 * 32 * 9
+    assert parameters(channels=16) == 27 * 16 + 2 * 16 * 16 * 9 + 108 * 16 * 9
+
+
+def test_a_slope_of_zero_is_a_relu() -> None:
+    network = BicubicPlusPlus(2, slope=0.0, blocks=0, downscale="none")
+    torch.nn.init.constant_(network.head.weight, -1.0)
+    assert not network(torch.rand(1, 3, 5, 5)).any()

@@ -22,36 +22,54 @@ SMALL: dict[str, dict[str, Any]] = {
     "bicubicpp": {"channels": 8},
     "bsrn": {"channels": 16, "blocks": 1},
     "carn": {"channels": 8, "scales": [2, 3, 4]},
+    "classsr": {"base": "fsrcnn", "channels": [4, 8, 12]},
+    "ecbsr": {"channels": 4, "blocks": 2},
     "efdn": {"channels": 8},
     "espcn": {"channels": [8, 8]},
     "falsr": {
         "cells": ["invertBotConE2_f8_k3_b2_isskip", "groupConG2_f8_k1_b2_isskip", "conv_f8_k3_b3_isskip"],
         "connections": [[0], [0, 1], [0, 2], [1, 3]],
     },
+    "fimdn": {"channels": 8, "blocks": 1},
     "fsrcnn": {"channels": 8, "shrunk": 4, "mapping": 2},
     "fsrcnn_classsr": {"channels": 8, "shrunk": 4, "mapping": 2},
     "imdn": {"channels": 16, "blocks": 1},
+    "innopeak": {"channels": 8, "blocks": 1, "recursions": 2},
+    "johnson": {"channels": 4, "blocks": 1},
+    "latticenet": {"channels": 16, "inner": 8, "blocks": 2},
+    "maffsrn": {"channels": 8, "groups": 1},
     "msrresnet": {"channels": 8, "blocks": 1},
+    "notfound404": {"channels": 8, "blocks": 2},
     "pan": {"channels": 8, "blocks": 1, "upsampling_channels": 4},
     "rfdn": {"channels": 8, "blocks": 1, "attention_channels": 4},
     "rlfn": {"channels": 8, "blocks": 1, "attention_channels": 4},
+    "samsung_tor_aic": {"channels": 8, "blocks": 1},
     "span": {"channels": 8},
     "srcnn": {"channels": [8, 8]},
     "srresnet": {"channels": 8, "blocks": 1},
+    "uestc_medialab": {"channels": 8, "blocks": 1},
     "vdsr": {"channels": 8, "depth": 4},
+    "zhang9678": {"channels": 8, "blocks": 1},
+    "zjuesr": {"channels": 8, "blocks": 2, "expansion": 3},
 }
 # And what their arguments choose between, beside sizes.
 CHOICES: list[tuple[str, dict[str, Any]]] = [
     ("bicubicpp", {"downscale": "none", "anchor": True, "blocks": 2}),
+    ("bicubicpp", {"downscale": "haar", "bias": True}),
+    ("bicubicpp", {"downscale": "space-to-depth", "slope": 0.0, "convolutions": 1}),
     ("bsrn", {"challenge": True}),
     ("carn", {"mobile": True, "groups": 4, "batch_norm": True}),
+    ("classsr", {"base": "carn"}),
+    ("classsr", {"base": "srresnet"}),
+    ("ecbsr", {"layer": "asymmetric"}),
+    ("ecbsr", {"layer": "repvgg"}),
     ("espcn", {"activation": "relu", "bounded": True}),
     ("fsrcnn", {"upsampling": "subpixel"}),
     ("imdn", {"attention": False, "concatenation": False, "end_kernel": 1}),
     ("vdsr", {"bias": True}),
 ]
 CASES = [*SMALL.items(), *((name, SMALL[name] | chosen) for name, chosen in CHOICES)]
-SCALES = {"falsr": (2, 4), "fsrcnn_classsr": (3, 4)}  # where not 2, 3 and 4
+SCALES = {"classsr": (3, 4), "falsr": (2, 4), "fsrcnn_classsr": (3, 4), "johnson": (2, 4, 8)}  # where not 2, 3 and 4
 
 every_case = pytest.mark.parametrize(("name", "arguments"), CASES, ids=[f"{name}-{len(a)}" for name, a in CASES])
 
@@ -106,7 +124,18 @@ def test_a_flat_picture_has_no_contrast_but_a_finite_gradient(name: str) -> None
 def test_the_halo_is_how_far_influence_reaches(name: str, arguments: dict[str, Any]) -> None:
     network = make(name, arguments).double().eval()
     if network.halo is None:
-        assert name in ("bsrn", "efdn", "imdn", "rfdn", "rlfn")  # their attention looks at all of the picture
+        # Their attention, or what they choose, depends on all of the picture.
+        assert name in (
+            "bsrn",
+            "classsr",
+            "efdn",
+            "imdn",
+            "latticenet",
+            "maffsrn",
+            "rfdn",
+            "rlfn",
+            "samsung_tor_aic",
+        )
         return
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):  # averages: nothing cancels, no ReLU is shut

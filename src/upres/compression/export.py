@@ -10,6 +10,7 @@ import onnx
 import torch
 from torch import nn
 
+from upres.compression.reparameterise import merge
 from upres.networks import Network
 from upres.networks.checkpoint import load_checkpoint
 from upres.networks.count import count
@@ -28,7 +29,7 @@ def export(
     licence: str = "",
     quality: dict[str, float] | None = None,
 ) -> Card:
-    """Write a checkpoint's network as a model file; its name is the file's.
+    """Write a checkpoint's network, merged by `upres.compression.reparameterise`, as a model file named as the file is.
 
     Args:
         checkpoint: a ``.safetensors`` of upres.
@@ -42,6 +43,7 @@ def export(
         ValueError: if the checkpoint cannot be read.
     """
     spec, network = load_checkpoint(checkpoint)
+    network = merge(network)
     counts = count(network, 256, 256)
     card = Card(
         name=path.stem,

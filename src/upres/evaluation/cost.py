@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from upres.compression.export import export
+from upres.compression.reparameterise import merge
 from upres.errors import ModelError, UpresError
 from upres.evaluation.machine import Machine, fraction
 from upres.evaluation.methods import CHECKPOINTS
@@ -154,16 +155,16 @@ def _open(name: str, protocol: Protocol, folder: Path) -> _Subject:
         raise ModelError(f"{name}: torch runs networks and checkpoints; models run by openvino or onnxruntime")
     file = path if path.suffix == ".onnx" else bundled()[name]
     card = load_model(file).card
-    return _open_model(path.stem, file, NetworkSpec(card.network, card.arguments).build(), protocol)
+    return _open_model(path.stem, file, merge(NetworkSpec(card.network, card.arguments).build()), protocol)
 
 
 def _open_network(name: str, spec: NetworkSpec, network: Network, protocol: Protocol, folder: Path) -> _Subject:
     if protocol.engine in (None, "torch"):
-        return _open_torch(name, network, protocol)
+        return _open_torch(name, merge(network), protocol)
     checkpoint, model = folder / f"{name}.safetensors", folder / f"{name}.onnx"
     save_checkpoint(checkpoint, spec, network)
     export(checkpoint, model)
-    return _open_model(name, model, network, protocol)
+    return _open_model(name, model, merge(network), protocol)
 
 
 def _open_torch(name: str, network: Network, protocol: Protocol) -> _Subject:

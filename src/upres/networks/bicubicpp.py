@@ -1,7 +1,8 @@
 """Bicubic++: slim, slimmer, slimmest (Bilecen and Ayazoglu, NTIRE at CVPR 2023, arXiv:2305.02126).
 
 A strided convolution works at half the LR resolution, two convolutions and a skip
-follow, and one more draws the (2r)² sub-pixels of each colour. No biases.
+follow, and one more draws the (2r)² sub-pixels of each colour. No biases. What the
+paper's ablations vary is arguments.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from upres.networks.published import Published, State, shuffled_scale
 
 __all__ = ["PUBLISHED", "BicubicPlusPlus"]
 
-STEPS = {"stride": 2, "none": 1}
+STEPS = {"stride": 2, "space-to-depth": 2, "haar": 2, "none": 1}
+
+BASES = {
+    "space-to-depth": torch.eye(4),
+    "haar": torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2,
+}
+"""What 2x2 pixels, row by row, are turned into: themselves, or their orthonormal Haar wavelet transform."""
 
 
 class BicubicPlusPlus(Network):
@@ -28,9 +35,11 @@ class BicubicPlusPlus(Network):
         channels: feature channels.
         blocks: residual blocks R.
         convolutions: 3x3 convolutions m in a block.
-        downscale: ``stride`` works at half the LR resolution as the paper does,
-            ``none`` at the LR resolution.
-        slope: of the Leaky ReLU.
+        downscale: how half the LR resolution is reached: by the ``stride`` of the first convolution
+            as the paper does, or before it by ``space-to-depth`` or the ``haar`` wavelet transform;
+            ``none`` works at the LR resolution.
+        slope: of the Leaky ReLU; 0 for a ReLU.
+        bias: give the convolutions biases.
         anchor: add the nearest-neighbour upscaled input to the output, so that the
             network only draws the difference; this is what survives 8-bit integers
             (Du et al., Anchor-based Plain Net, arXiv:2105.09750).
@@ -45,21 +54,25 @@ class BicubicPlusPlus(Network):
         channels: int = 32,
         blocks: int = 1,
         convolutions: int = 2,
-        downscale: Literal["stride", "none"] = "stride",
+        downscale: Literal["stride", "space-to-depth", "haar", "none"] = "stride",
         slope: float = 0.1,
+        bias: bool = False,
         anchor: bool = False,
     ) -> None:
         if downscale not in STEPS:
             raise ValueError(f"downscale must be one of {', '.join(STEPS)}, not {downscale!r}")
         step = STEPS[downscale]
         depth = blocks * convolutions + 1  # 3x3 convolutions at the inner resolution
-        super().__init__(scale, halo=step * (depth + 1), alignment=step)
+        basis = BASES[downscale].repeat(3, 1).reshape(12, 1, 2, 2) if downscale in BASES else None
+        super().__init__(scale, halo=step * (depth + 1) + (basis is not None), alignment=step)
 
         def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-            return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+            return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=bias)
 
         self.activation = nn.LeakyReLU(slope)
-        self.head = convolution(3, channels, step)
+        self.basis: Tensor | None
+        self.register_buffer("basis", basis, persistent=False)
+        self.head = convolution(3, channels, step) if basis is None else convolution(12, channels)
         self.blocks = nn.ModuleList(
             nn.ModuleList([convolution(channels, channels) for _ in range(convolutions)]) for _ in range(blocks)
         )
@@ -69,7 +82,8 @@ class BicubicPlusPlus(Network):
 
     def upscale(self, lr: Tensor) -> Tensor:
         """See `Network.upscale`."""
-        features = self.activation(self.head(lr))  # (N, channels, H/step, W/step)
+        pixels = lr if self.basis is None else F.conv2d(lr, self.basis, stride=2, groups=3)  # (N, 12, H/2, W/2)
+        features = self.activation(self.head(pixels))  # (N, channels, H/step, W/step)
         for block in self.blocks:
             skip = features
             for convolution in block:  # type: ignore[attr-defined]

@@ -16,7 +16,9 @@ __all__ = [
     "ContrastAttention",
     "Interpolation",
     "PixelShuffler",
+    "bottleneck",
     "convolution",
+    "deviation",
     "prime_factors",
     "reach",
 ]
@@ -30,6 +32,27 @@ def convolution(
 ) -> nn.Conv2d:
     """A convolution with a square kernel of odd side that keeps height and width where its stride is 1."""
     return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=bias)
+
+
+def bottleneck(channels: int, reduction: int, gate: type[nn.Module] = nn.Sigmoid) -> nn.Sequential:
+    """Weights of channels (N, channels, 1, 1) from as many statistics, through fewer: squeeze and excitation.
+
+    Hu et al., arXiv:1709.01507, section 3.2.
+    """
+    inner = channels // reduction
+    return nn.Sequential(convolution(channels, inner, 1), nn.ReLU(), convolution(inner, channels, 1), gate())
+
+
+def deviation(features: Tensor, correction: int) -> Tensor:
+    """The standard deviation of channels over the picture: (N, channels, H, W) to (N, channels, 1, 1).
+
+    Args:
+        features: of more pixels than the correction.
+        correction: what the number of pixels is lessened by, 0 or 1.
+    """
+    variance = features.var((2, 3), correction=correction, keepdim=True)
+    # The root's slope at 0, where a flat picture ends up, would make every gradient NaN.
+    return variance.clamp(min=torch.finfo(torch.float32).tiny).sqrt()
 
 
 class PixelShuffler(nn.Sequential):
@@ -54,20 +77,12 @@ class ContrastAttention(nn.Module):
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
-        self.bottleneck = nn.Sequential(
-            convolution(channels, channels // reduction, 1),
-            nn.ReLU(),
-            convolution(channels // reduction, channels, 1),
-            nn.Sigmoid(),
-        )
+        self.bottleneck = bottleneck(channels, reduction)
 
     def forward(self, features: Tensor) -> Tensor:
         """Weigh the channels."""
         mean = features.mean((2, 3), keepdim=True)
-        variance = (features - mean).square().mean((2, 3), keepdim=True)
-        # The root's slope at 0, where a flat picture ends up, would make every gradient NaN.
-        contrast = variance.clamp(min=torch.finfo(torch.float32).tiny).sqrt()
-        return features * self.bottleneck(contrast + mean)  # type: ignore[no-any-return]
+        return features * self.bottleneck(deviation(features, correction=0) + mean)  # type: ignore[no-any-return]
 
 
 class ESA(nn.Module):

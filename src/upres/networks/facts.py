@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from upres.networks import NETWORKS, NetworkSpec
+from upres.networks import NETWORKS, Network, NetworkSpec
 from upres.networks.count import Counts, count
 
 __all__ = ["Facts", "facts"]
@@ -26,17 +27,23 @@ class Facts:
     counts: Counts
     """At the default scale, for an LR image of 256 x 256."""
     paper: str
-    """Authors, where it appeared, and its number at arXiv."""
+    """Authors, where it appeared, and its number at arXiv if it has one."""
 
 
-def facts(name: str) -> Facts:
-    """The facts of a network in `NETWORKS`."""
+def facts(name: str, as_it_runs: Callable[[Network], Network] = lambda network: network) -> Facts:
+    """The facts of a network in `NETWORKS`.
+
+    Args:
+        name: of the network.
+        as_it_runs: what is done to it before its costs are counted, as `upres.compression.reparameterise.merge` does.
+    """
     with torch.device("meta"):  # only shapes are needed
         network = NetworkSpec(name).build()
         scales = tuple(scale for scale in (2, 3, 4, 8) if _can_be_built(name, scale))
     first_line = (sys.modules[NETWORKS[name].__module__].__doc__ or "").partition("\n")[0]
-    paper = re.search(r"\((.*arXiv.*)\)", first_line)
-    return Facts(name, network.scale, scales or (network.scale,), count(network), paper[1] if paper else "")
+    paper = re.search(r"\((.*\d{4}.*)\)", first_line)
+    counts = count(as_it_runs(network))
+    return Facts(name, network.scale, scales or (network.scale,), counts, paper[1] if paper else "")
 
 
 def _can_be_built(name: str, scale: int) -> bool:

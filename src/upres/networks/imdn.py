@@ -7,13 +7,14 @@ attention nor the concatenation of all blocks, and IMDN-RTC is a small one of th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from upres.networks.base import Network
-from upres.networks.blocks import ContrastAttention, PixelShuffler, convolution
+from upres.networks.blocks import ContrastAttention, convolution
+from upres.networks.longskip import LongSkipNetwork
 from upres.networks.published import Published, State, length, shuffled_scale
 
 __all__ = ["IMDN", "PUBLISHED", "imdn_baseline", "imdn_rtc"]
@@ -25,23 +26,24 @@ class InformationMultiDistillationBlock(nn.Module):
     Args:
         channels: of the features (N, channels, H, W), which keep their shape.
         attention: weigh the channels by their contrast.
+        layer: makes the convolutions, of the numbers of input and output channels and, for 1, the kernel's side.
     """
 
-    def __init__(self, channels: int, attention: bool) -> None:
+    def __init__(self, channels: int, attention: bool, layer: Callable[..., nn.Module] = convolution) -> None:
         super().__init__()
         self.distilled = channels // 4
         self.remaining = channels - self.distilled
         self.convolutions = nn.ModuleList(
             [
-                convolution(channels, channels),
-                convolution(self.remaining, channels),
-                convolution(self.remaining, channels),
+                layer(channels, channels),
+                layer(self.remaining, channels),
+                layer(self.remaining, channels),
             ]
         )
-        self.last = convolution(self.remaining, self.distilled)
+        self.last = layer(self.remaining, self.distilled)
         self.activation = nn.LeakyReLU(0.05)
         self.attention = ContrastAttention(4 * self.distilled) if attention else nn.Identity()
-        self.fusion = convolution(4 * self.distilled, channels, 1)
+        self.fusion = layer(4 * self.distilled, channels, 1)
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, channels, H, W) to the same shape."""
@@ -54,7 +56,7 @@ class InformationMultiDistillationBlock(nn.Module):
         return features + self.fusion(self.attention(torch.cat(parts, dim=1)))  # type: ignore[no-any-return]
 
 
-class IMDN(Network):
+class IMDN(LongSkipNetwork):
     """RGB (N, 3, H, W) in [0, 1] to (N, 3, scale·H, scale·W).
 
     Args:
@@ -75,23 +77,18 @@ class IMDN(Network):
         concatenation: bool = True,
         end_kernel: int = 3,
     ) -> None:
-        super().__init__(scale, halo=None if attention else 2 + 4 * blocks + end_kernel // 2)
-        self.head = convolution(3, channels)
-        self.blocks = nn.ModuleList(InformationMultiDistillationBlock(channels, attention) for _ in range(blocks))
+        distilling = (InformationMultiDistillationBlock(channels, attention) for _ in range(blocks))
+        super().__init__(scale, channels, distilling, None if attention else 4 * blocks, end_kernel=end_kernel)
         self.fusion = (
             nn.Sequential(convolution(blocks * channels, channels, 1), nn.LeakyReLU(0.05)) if concatenation else None
         )
-        self.end = convolution(channels, channels, end_kernel)
-        self.upsampler = PixelShuffler(channels, scale)
 
-    def upscale(self, lr: Tensor) -> Tensor:
-        """See `Network.upscale`."""
-        shallow = self.head(lr)  # (N, channels, H, W)
+    def deep(self, shallow: Tensor) -> Tensor:
+        """See `LongSkipNetwork.deep`."""
         outputs = [shallow]
         for block in self.blocks:
             outputs.append(block(outputs[-1]))
-        deep = self.fusion(torch.cat(outputs[1:], dim=1)) if self.fusion else outputs[-1]
-        return self.upsampler(shallow + self.end(deep))  # type: ignore[no-any-return]
+        return self.fusion(torch.cat(outputs[1:], dim=1)) if self.fusion else outputs[-1]
 
 
 def imdn_baseline(scale: int = 4) -> IMDN:
