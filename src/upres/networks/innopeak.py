@@ -6,7 +6,7 @@ multiply-adds, 145.75 M activations and 35 convolutions of the report's table.
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from upres.networks.longskip import LongSkipNetwork
 from upres.networks.msrresnet import ResidualBlock
@@ -25,7 +25,7 @@ class InnoPeak(LongSkipNetwork):
     """
 
     def __init__(self, scale: int = 4, channels: int = 64, blocks: int = 4, recursions: int = 4) -> None:
-        residual = (ResidualBlock(channels) for _ in range(blocks))
+        residual = (ResidualBlock(channels, nn.ReLU()) for _ in range(blocks))
         super().__init__(scale, channels, residual, radius=2 * blocks * recursions)
         self.recursions = recursions
 

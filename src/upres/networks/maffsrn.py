@@ -41,6 +41,7 @@ class MultiAttentionBlock(nn.Module):
             convolution(channels, channels, 1), convolution(channels, channels, 5, groups=channels)
         )
         self.activation = nn.LeakyReLU(0.05)
+        self.rectify = nn.ReLU()
 
     def forward(self, features: Tensor) -> Tensor:
         """Convolve, then weigh."""
@@ -49,7 +50,7 @@ class MultiAttentionBlock(nn.Module):
         pooled = F.max_pool2d(self.stride(reduced), kernel_size=7, stride=3)
         seen = self.activation(self.near(pooled)) + self.activation(self.far(pooled))
         spatial = self.expand(reduced + F.interpolate(seen, features.shape[-2:], mode="nearest"))
-        return features * torch.sigmoid(F.relu(spatial)) * torch.sigmoid(self.efficient(features))
+        return features * torch.sigmoid(self.rectify(spatial)) * torch.sigmoid(self.efficient(features))
 
 
 class FeatureFusionGroup(nn.Module):

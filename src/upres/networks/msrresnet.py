@@ -7,6 +7,7 @@ branches of ClassSR-SRResNet (Kong et al., CVPR 2021, arXiv:2103.04039).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
@@ -20,16 +21,22 @@ __all__ = ["PUBLISHED", "MSRResNet"]
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with ReLU between, and the input added."""
+    """Two 3x3 convolutions with ReLU between, and the input added.
 
-    def __init__(self, channels: int) -> None:
+    Args:
+        channels: of input and output.
+        activation: ReLU as a function, which challenges do not count, or as a module, which they do.
+    """
+
+    def __init__(self, channels: int, activation: Callable[[Tensor], Tensor] = F.relu) -> None:
         super().__init__()
         self.first = convolution(channels, channels)
+        self.activation = activation
         self.second = convolution(channels, channels)
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, channels, H, W) to the same shape."""
-        return features + self.second(F.relu(self.first(features)))  # type: ignore[no-any-return]
+        return features + self.second(self.activation(self.first(features)))  # type: ignore[no-any-return]
 
 
 class MSRResNet(Network):
