@@ -44,6 +44,35 @@ def test_bicubic_on_set5_has_the_golden_means(shared: Path, scale: int) -> None:
     assert f"{scale} pixels shaved" in result.conventions["ssim_y"]
 
 
+@pytest.mark.parametrize(
+    ("entry", "weights"),
+    [
+        ("rfdn_x4", "rfdn_x4_official"),
+        ("imdn_x4", "imdn_x4_official"),
+        ("imdn_baseline_x4", "imdn_baseline_ntire2022_x4"),
+        ("pan_x3", "pan_x3_official"),
+        ("pan_x4", "pan_x4_official"),
+        ("carn_m_x4", "carn_m_multi_official"),
+        ("bsrn_x4", "bsrn_ntire2022_x4"),
+        ("rlfn_x4", "rlfn_ntire2022_x4"),
+        ("efdn_x4", "efdn_ntire2022_x4"),
+        ("span_ch28_x4", "span_ch28_ntire2024_x4"),
+        ("bicubicpp_x3", "bicubicpp_x3_official"),
+    ],
+)
+def test_official_networks_have_the_golden_values_of_every_image(shared: Path, entry: str, weights: str) -> None:
+    golden = json.loads((shared / "reference/golden/psnr_ssim_set5.json").read_text())["results"][entry]
+    scale = golden["scale"]
+    method = open_method(str(shared / f"reference/weights/{weights}.safetensors"), scale)
+    measures = chosen(scale, "psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb")
+    result = evaluate(method, find_pairs(shared / "data/Set5", scale), measures)
+    assert set(result.images) == set(golden["per_image"])
+    for image, values in golden["per_image"].items():
+        for name in measures:
+            digit = 5e-4 if name.startswith("psnr") else 1e-5
+            assert result.images[image][name] == pytest.approx(values[name], abs=digit), (image, name)
+
+
 def test_a_checkpoint_is_judged_as_its_network_runs(tmp_path: Path, photographs: Path) -> None:
     spec = NetworkSpec("bicubicpp", {"scale": 2, "channels": 8, "anchor": True})
     network = spec.build().eval()

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 __all__ = ["gaussian_means"]
 
+BAND = 64  # rows that are worked on at once, so that what is between stays in the cache
+
 
 def gaussian_means(image: NDArray[np.float64], side: int, sigma: float) -> NDArray[np.float64]:
     """Gaussian-weighted mean of every side x side window that lies inside the image.
@@ -22,7 +24,11 @@ def gaussian_means(image: NDArray[np.float64], side: int, sigma: float) -> NDArr
     distance = np.arange(side) - side // 2
     weights = np.exp(-(distance**2) / (2 * sigma**2))
     weights /= weights.sum()
-    return _weighed(_weighed(image, weights).T, weights).T
+    means = np.empty((image.shape[0] - side + 1, image.shape[1] - side + 1))
+    for top in range(0, len(means), BAND):
+        band = image[top : top + BAND + side - 1]
+        means[top : top + BAND] = _weighed(_weighed(band, weights).T, weights).T
+    return means
 
 
 def _weighed(image: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
