@@ -1,6 +1,6 @@
 """What the metrics cost: PSNR and SSIM of a 4K pair, NIQE and Ma's features of a 2K image.
 
-    python benchmarks/metrics.py [rounds]
+python benchmarks/metrics.py [rounds]
 """
 
 from __future__ import annotations

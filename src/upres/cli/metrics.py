@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,13 +47,17 @@ def fit_niqe(
 
 @app.command("fetch")
 @shown_to_people
-def fetch(name: Annotated[str, typer.Argument(help="niqe")]) -> None:
+def fetch(name: Annotated[str, typer.Argument(help="niqe or ma.")]) -> None:
     """Download the published parameters of a metric, which do not come with upres, and check them."""
     from upres.cli.bars import Transfer
-    from upres.evaluation.fetch import fetch_parameters
+    from upres.evaluation.fetch import PARAMETERS, fetch_parameters
 
     with Transfer() as transfer:
-        typer.echo(str(fetch_parameters(name, transfer.advance)))
+        path = fetch_parameters(name, transfer.advance)
+    typer.echo(str(path))
+    if PARAMETERS[name].checksum is None:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        typer.echo(f"its authors publish no checksum to compare with; its SHA-256 is {found}")
 
 
 @app.command("fit-ma")

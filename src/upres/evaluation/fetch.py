@@ -27,7 +27,7 @@ class File:
 
     url: str
     checksum: str | None
-    """``md5:...`` or ``sha256:...``; None where none is published."""
+    """``md5:...`` or ``sha256:...``; None where none is published: then the address names a commit, which does not change."""
     member: str = ""
     """Of an archive, the one file that is wanted."""
 
@@ -80,7 +80,10 @@ PARAMETERS: dict[str, File] = {
         "sha256:b89b595a87ef964cda9913b4d99380ddb6554c965577c0c10cb7b78e31301e87",
         "basicsr-1.4.2/basicsr/metrics/niqe_pris_params.npz",
     ),
-    "ma": File("https://github.com/chaoma99/sr-metric/raw/master/model.mat", None),
+    "ma": File(
+        "https://github.com/chaoma99/sr-metric/raw/f73aaefe6518491d131c4cdeda1c6b0d86696bbf/model.mat",
+        None,
+    ),
 }
 """Published parameters of metrics, which do not come with upres."""
 
