@@ -27,7 +27,7 @@ class File:
 
     url: str
     checksum: str | None
-    """``md5:...`` or ``sha256:...``; None where none is published: then the address names a commit, which does not change."""
+    """``md5:...`` or ``sha256:...``; None where none is published: the address then names a commit, so it stays."""
     member: str = ""
     """Of an archive, the one file that is wanted."""
 
