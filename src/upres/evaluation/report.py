@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -161,6 +162,7 @@ def _plot(points: Mapping[str, tuple[float, float]], cost: str, quality: str) ->
     """An SVG of the models and their front."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "upres", "font.size": 9}):
         figure = Figure(figsize=(5.2, 3.6), layout="constrained")
@@ -169,9 +171,15 @@ def _plot(points: Mapping[str, tuple[float, float]], cost: str, quality: str) ->
         front = [values[index] for index in pareto_front(values)]
         axes.step(*zip(*front, strict=True), where="post", color="tab:orange", linewidth=1, zorder=1)
         axes.plot(*zip(*values, strict=True), "o", markersize=4, zorder=2)
+        middle = math.sqrt(min(x for x, _ in values) * max(x for x, _ in values))
         for name, point in points.items():
-            axes.annotate(name, point, xytext=(4, 4), textcoords="offset points")
+            side, offset = ("right", -5) if point[0] > middle else ("left", 5)
+            axes.annotate(name, point, xytext=(offset, 4), textcoords="offset points", ha=side)
         axes.set(xscale="log", xlabel=cost, ylabel=f"{quality}, dB")
+        axes.margins(0.08)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(visible=True, alpha=0.3)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
