@@ -40,11 +40,8 @@ def command(
     """Count parameters, multiply-adds, activations and convolutions; measure runtime and memory."""
     from dataclasses import asdict
 
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     from upres.cli.bars import Counter
+    from upres.cli.tables import show
     from upres.errors import MissingExtra
 
     try:
@@ -62,22 +59,9 @@ def command(
     with Counter("rounds", warm_up + repeats) as counter:
         costs = measure(names, protocol, ceilings, counter.advance)
 
-    table = Table(box=box.SIMPLE)
-    table.add_column("", no_wrap=True)
-    for heading in (
-        "scale",
-        "parameters",
-        "FLOPs G",
-        "activations M",
-        "convs",
-        "ms",
-        "quartiles",
-        "MiB",
-        "roofline",
-    ):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for cost in costs:
-        table.add_row(
+    headings = ("", "scale", "parameters", "FLOPs G", "activations M", "convs", "ms", "quartiles", "MiB", "roofline")
+    rows = [
+        (
             cost.name,
             f"x{cost.scale}",
             f"{cost.parameters:,}",
@@ -89,15 +73,15 @@ def command(
             "–" if cost.memory_mb is None else f"{cost.memory_mb:.0f}",
             "–" if cost.roofline is None else f"{cost.roofline:.0%}",
         )
-    console = Console(width=None if Console().is_terminal else 120, highlight=False)
-    console.print(table)
+        for cost in costs
+    ]
     how = engine or "openvino for models, torch for others"
-    console.print(
+    note = (
         f"LR {width}x{height} RGB, batch {batch}, {how}, {precision}, {device}, {threads or 'all'} threads; "
         f"{warm_up} runs to warm up, median of {repeats}, interleaved. FLOPs: multiply-adds as AIM 2020 counts them. "
-        "MiB: what network and run add to a fresh process.",
-        soft_wrap=True,
+        "MiB: what network and run add to a fresh process."
     )
+    show(headings, rows, [note])
     if json:
         results = [
             Result(cost.name, cost.scale, engine=engine or "", precision=precision, cost=asdict(cost)) for cost in costs

@@ -106,27 +106,16 @@ def command(
         write_csv(csv, results)
 
 
-def _print(title: str, rows: Sequence[Result], measures: Mapping[str, Measure], images: bool) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+def _print(title: str, results: Sequence[Result], measures: Mapping[str, Measure], images: bool) -> None:
+    from upres.cli.tables import show
 
-    table = Table(box=box.SIMPLE, title=title, title_justify="left", title_style="bold")
-    table.add_column("")
-    for measure in measures.values():
-        table.add_column(measure.title, justify="right")
+    def line(name: str, values: Mapping[str, float]) -> list[str]:
+        return [name, *(f"{values[key]:.{measure.digits}f}" for key, measure in measures.items())]
 
-    def line(name: str, values: Mapping[str, float], style: str | None = None) -> None:
-        numbers = (f"{values[key]:.{measure.digits}f}" for key, measure in measures.items())
-        table.add_row(name, *numbers, style=style)
-
-    for row in rows:
-        engine = f" ({row.engine}, {row.precision})" if row.engine else ""
-        line(row.model + engine, row.means)
-        for image, values in row.images.items() if images else ():
-            line(f"  {image}", values, "dim")
-    console = Console(width=None if Console().is_terminal else 120, highlight=False)
-    console.print(table)
-    for convention in rows[0].conventions.values():
-        console.print(convention, soft_wrap=True)
-    console.print("All of 8-bit images; the means are over images.", soft_wrap=True)
+    rows = []
+    for result in results:
+        engine = f" ({result.engine}, {result.precision})" if result.engine else ""
+        rows.append(line(result.model + engine, result.means))
+        rows += [line(f"  {image}", values) for image, values in result.images.items() if images]
+    notes = [*results[0].conventions.values(), "All of 8-bit images; the means are over images."]
+    show(["", *(measure.title for measure in measures.values())], rows, notes, title=title)

@@ -35,25 +35,13 @@ def command(
     proposal; ntire2023 needs psnr_rgb and runtime_ms; aim2020 these and parameters,
     multiply_adds, activations and memory_mb.
     """
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from upres.challenges import rank, read_entries
+    from upres.cli.tables import show
 
     board = rank(rules, read_entries(results, data), baseline)
-    table = Table(box=box.SIMPLE)
-    for heading, _ in board.columns:
-        table.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
-    for row in board.rows:
-        cells = (
-            "–" if cell is None else format(cell, form) for cell, (_, form) in zip(row, board.columns, strict=True)
-        )
-        table.add_row(*map(escape, cells))
-    console = Console()
-    # A terminal breaks long lines better than the table would break its columns.
-    needed = console.measure(table, options=console.options.update(width=1000)).maximum
-    console.width = max(console.width, needed)
-    console.print(table)
-    console.print(board.rule, highlight=False, markup=False, soft_wrap=True)
+    headings, forms = zip(*board.columns, strict=True)
+    rows = [
+        ["–" if cell is None else format(cell, form) for cell, form in zip(row, forms, strict=True)]
+        for row in board.rows
+    ]
+    show(headings, rows, [board.rule], left={"model"})
