@@ -21,6 +21,8 @@ from upres.errors import ChallengeError
 
 __all__ = ["Entries", "Entry", "named", "read_entries"]
 
+COSTS = {"parameters", "multiply_adds", "activations", "convolutions", "memory_mb", "runtime_ms"}
+
 Entries = Mapping[str, Mapping[str, float]]
 """Name to measured values, by the columns' names."""
 
@@ -35,8 +37,9 @@ class Entry(dict[str, float]):
 
     def __missing__(self, column: str) -> NoReturn:
         where = ", ".join(map(str, self.sources))
+        command = "upres cost" if column in COSTS else f"upres eval --metrics {column}"
         raise ChallengeError(
-            f"{where}: {self.name} has no number for {column}; measure it with `upres eval`, "
+            f"{where}: {self.name} has no number for {column}; measure it with `{command}`, "
             f"or add a CSV with the columns model and {column}"
         )
 
