@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from lightning.fabric import Fabric
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from upres.errors import RecipeError, UpresError
@@ -73,7 +74,8 @@ def train(
     done = state["step"] if state else 0
     log = Log(out, done)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=quiet) as progress, log:
+    # Patches are made in threads already, and BLAS's own would wait for each other and for the network's.
+    with Progress(*columns, disable=quiet) as progress, log, threadpool_limits(1, user_api="blas"):
         task = progress.add_task("training", total=recipe.steps, completed=done)
         first = 0
         for number, stage in enumerate(recipe.stages):
