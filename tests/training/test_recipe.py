@@ -76,6 +76,7 @@ def test_defaults_and_changes_from_the_command_line(recipe: Path) -> None:
         ("stage.0.losses={l1={weight=1, epsilon=1}}", "stage.0.losses.l1.epsilon: unknown key; known: none"),
         ("stage.0.losses={charbonnier={epsilon='x'}}", "losses.charbonnier.epsilon = 'x': must be a number"),
         ("stage.0.losses={ssim={on='g'}}", "stage.0.losses.ssim.on = 'g': must be one of rgb, y"),
+        ("stage.0.losses={}", "stage.0.losses is empty; known: l1"),
         ("stage.0.losses={distillation=1}", "stage.0.losses.distillation.teacher is missing"),
         ("stage.0.losses={perceptual={layers='conv9_9'}}", "vgg19 has no layer conv9_9; it has conv1_1"),
         ("stage.0.losses={adversarial={kind='wgan'}}", "must be one of standard, relativistic_average"),

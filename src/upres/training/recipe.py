@@ -188,6 +188,8 @@ def _stage(table: Any, key: str, source: Source) -> Stage:
     schedule = named(SCHEDULES, stage.schedule, f"{key}.schedule", source)
     if schedule["name"] == "one_cycle" and stage.warmup:
         raise source.error(f"{key}.warmup", f" = {stage.warmup}: one_cycle has its own rise; set warmup = 0")
+    if not stage.losses:
+        raise source.error(f"{key}.losses", f" is empty; known: {', '.join(LOSSES)}")
     losses = {name: _loss(name, value, f"{key}.losses.{name}", source) for name, value in stage.losses.items()}
     return replace(stage, schedule=schedule, losses=losses)
 
