@@ -48,8 +48,8 @@ def test_defaults_and_changes_from_the_command_line(recipe: Path) -> None:
     [
         ("colour=1", "unknown key colour"),
         ("stage.0.stps=1", "stage.0.stps: unknown key; known: steps"),
-        ("stage.0.steps=many", "stage.0.steps = 'many': must be int"),
-        ("stage.0.steps=true", "must be int"),
+        ("stage.0.steps=many", "stage.0.steps = 'many': must be a whole number"),
+        ("stage.0.steps=true", "must be a whole number"),
         ("stage.0.steps=0", "stage.0.steps = 0: must be at least 1"),
         ("stage.0.batch=0", "stage.0.batch = 0: must be at least 1"),
         ("stage.0.learning_rate=-1", "must not be negative"),
@@ -61,13 +61,96 @@ def test_defaults_and_changes_from_the_command_line(recipe: Path) -> None:
         ("network.name=none", "known: bicubicpp"),
         ("network.depth=3", "depth"),
         ("stage=[]", "at least one"),
-        ("seed=1.5", "seed = 1.5: must be int"),
+        (
+            "stage.0.schedule=knees",
+            "stage.0.schedule.name = 'knees': must be one of constant, cosine, step, multi_step",
+        ),
+        ("stage.0.schedule={name='step'}", "stage.0.schedule.every is missing"),
+        ("stage.0.schedule=step", "stage.0.schedule.every is missing"),
+        ("stage.0.schedule={name='knee', bend=1}", "stage.0.schedule.bend: unknown key; known: knee, final"),
+        ("stage.0.schedule={name='knee', knee=2}", "stage.0.schedule.knee = 2: must lie between 0 and 1"),
+        ("stage.0.schedule={name='multi_step', milestones=[0]}", "milestones.0 = 0: must be at least 1"),
+        ("stage.0.schedule=one_cycle", "stage.0.warmup = 500: one_cycle has its own rise; set warmup = 0"),
+        ("stage.0.accumulate=5", "stage.0.accumulate = 5: must divide the batch of 32"),
+        ("stage.0.ema=1.5", "stage.0.ema = 1.5: must lie between 0 and 1"),
+        ("stage.0.losses={l1={weight=1, epsilon=1}}", "stage.0.losses.l1.epsilon: unknown key; known: none"),
+        ("stage.0.losses={charbonnier={epsilon='x'}}", "losses.charbonnier.epsilon = 'x': must be a number"),
+        ("stage.0.losses={ssim={on='g'}}", "stage.0.losses.ssim.on = 'g': must be one of rgb, y"),
+        ("stage.0.losses={}", "stage.0.losses is empty; known: l1"),
+        ("stage.0.losses={distillation=1}", "stage.0.losses.distillation.teacher is missing"),
+        ("stage.0.losses={perceptual={layers='conv9_9'}}", "vgg19 has no layer conv9_9; it has conv1_1"),
+        ("stage.0.losses={adversarial={kind='wgan'}}", "must be one of standard, relativistic_average"),
+        ("data.degradation=[{name='jpeg', quality=90}]", "data.degradation: the last resize must be without scale"),
+        ("data.flips=1", "data.flips = 1: must be true or false"),
+        ("seed=1.5", "seed = 1.5: must be a whole number"),
     ],
 )
 def test_what_is_wrong_is_named(recipe: Path, change: str, says: str) -> None:
     with pytest.raises(RecipeError) as error:
         load_recipe(str(recipe), [change])
     assert says in str(error.value)
+
+
+COMMENTED = """# A recipe with everything that a line can be
+seed = 1
+[network]
+name = "bicubicpp"  # = "x"
+scale = 2
+
+[data]
+train = '''a
+b'''
+degradation = [
+    { name = "gaussian_blur", sigma = 1.5 },
+    { name = "resize", kernel = ["area",
+        "bilinear"] },
+]
+
+[[stage]]
+steps = 10
+
+[[stage]]
+steps = 20
+losses.l1 = 1.0
+schedule = { name = "knee", knee = 0.5 }
+[stage.losses.perceptual]
+weight = 0.1
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "old", "new", "says"),
+    [
+        (2, "seed = 1", "sed = 1", "unknown key sed"),
+        (2, "seed = 1", "seed = 1.5", "seed = 1.5"),
+        (3, 'name = "bicubicpp"', 'nme = "bicubicpp"', "network.name is missing"),
+        (7, "[data]", "[date]", "unknown key date"),
+        (11, "sigma = 1.5", "sigma = []", "data.degradation.0.sigma"),
+        (12, '"area"', '"aria"', "data.degradation.1.kernel.0"),
+        (13, '"bilinear"', '"trilinear"', "data.degradation.1.kernel.1"),
+        (16, "steps = 10", "", "stage.0.steps is missing"),
+        (17, "steps = 10", "steps = 0", "stage.0.steps = 0"),
+        (20, "steps = 20", 'steps = "20"', "stage.1.steps"),
+        (21, "losses.l1", "losses.l0", "stage.1.losses.l0"),
+        (22, "knee = 0.5", "bend = 0.5", "stage.1.schedule.bend"),
+        (23, "perceptual", "perception", "stage.1.losses.perception"),
+        (24, "weight", "wait", "stage.1.losses.perceptual.wait"),
+    ],
+)
+def test_the_line_is_named(tmp_path: Path, line: int, old: str, new: str, says: str) -> None:
+    (tmp_path / "r.toml").write_text(COMMENTED)
+    assert load_recipe(str(tmp_path / "r.toml")).stages[1].losses == {"l1": 1.0, "perceptual": {"weight": 0.1}}
+    assert COMMENTED.count(old) == 1
+    (tmp_path / "r.toml").write_text(COMMENTED.replace(old, new))
+    with pytest.raises(RecipeError) as error:
+        load_recipe(str(tmp_path / "r.toml"))
+    assert f"r.toml, line {line}: " in str(error.value)
+    assert says in str(error.value)
+
+
+def test_a_change_from_the_command_line_is_named_instead_of_a_line(recipe: Path) -> None:
+    with pytest.raises(RecipeError, match=r"^--set stage.0.steps=0: stage.0.steps = 0"):
+        load_recipe(str(recipe), ["stage.0.steps=0"])
 
 
 def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:

@@ -91,11 +91,29 @@ def test_training_lowers_the_loss_and_beats_bicubic_or_the_start(tmp_path: Path,
     assert list(out.glob("events.out.tfevents.*"))
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "soap"])
+EVERYTHING = (
+    "stage.0.losses={l1=1.0, adversarial={weight=0.01, kind='relativistic_average', channels=2, hidden=4}}",
+    "stage.1.losses={ssim=1.0, adversarial={weight=0.01, channels=2, hidden=4}}",
+    "stage.1.patch=16",
+    "stage.0.accumulate=2",
+    "stage.0.clip_norm=0.5",
+    "stage.1.clip_value=0.01",
+    "stage.0.schedule={name='step', every=10}",
+    "stage.1.schedule=knee",
+    "data.permute_rgb=true",
+    "data.degradation=["
+    "{name='gaussian_blur', sigma=[0.2, 2], anisotropic=true, chance=0.8}, "
+    "{name='resize', kernel=['area', 'bicubic']}, "
+    "{name='gaussian_noise', sigma=[1, 9]}, {name='jpeg', quality=[30, 95]}]",
+)
+
+
+@pytest.mark.parametrize(("optimizer", "changes"), [("adam", ()), ("soap", ()), ("adam", EVERYTHING)])
 def test_a_killed_run_goes_on_to_the_same_weights_bit_by_bit(
-    tmp_path: Path, recipe: Any, optimizer: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, recipe: Any, optimizer: str, changes: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = train(recipe(40, optimizer), tmp_path / "whole", validate_every=20, log_every=10, quiet=True)
+    made = recipe(40, optimizer, *changes)
+    whole = train(made, tmp_path / "whole", validate_every=20, log_every=10, quiet=True)
 
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)  # save at every step
     save = trainer._StageRun.save
@@ -113,8 +131,8 @@ def test_a_killed_run_goes_on_to_the_same_weights_bit_by_bit(
     monkeypatch.setattr(trainer._StageRun, "save", save_and_die)
     while stops:
         with pytest.raises(Killed):
-            train(recipe(40, optimizer), tmp_path / "parts", validate_every=20, log_every=10, quiet=True)
-    parts = train(recipe(40, optimizer), tmp_path / "parts", validate_every=20, log_every=10, quiet=True)
+            train(made, tmp_path / "parts", validate_every=20, log_every=10, quiet=True)
+    parts = train(made, tmp_path / "parts", validate_every=20, log_every=10, quiet=True)
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(parts), strict=True))
     assert metrics(tmp_path / "whole") == metrics(tmp_path / "parts")
 
@@ -139,6 +157,90 @@ def test_the_state_is_whole_after_kill_9(tmp_path: Path, recipe: Any) -> None:
     process.wait()
     assert torch.load(state, weights_only=True)["step"] > 0
     load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
+
+
+def test_the_parts_of_an_accumulated_batch_add_up(tmp_path: Path, recipe: Any) -> None:
+    whole = train(recipe(5), tmp_path / "whole", quiet=True)
+    parts = train(recipe(5, "adam", "stage.0.accumulate=4", "stage.1.accumulate=2"), tmp_path / "parts", quiet=True)
+    for a, b in zip(weights(whole), weights(parts), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("clip", "norm"), [("clip_norm", 2.0), ("clip_value", float("inf"))])
+def test_gradients_are_clipped(
+    tmp_path: Path, recipe: Any, clip: str, norm: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    adam = torch.optim.Adam.step
+
+    def measured(optimizer: Any, *arguments: Any) -> Any:
+        gradients = [p.grad.flatten() for group in optimizer.param_groups for p in group["params"]]
+        sizes.append(float(torch.linalg.vector_norm(torch.cat(gradients), norm)))
+        return adam(optimizer, *arguments)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", measured)
+    train(recipe(5), tmp_path / "free", quiet=True)
+    assert min(sizes) > 1e-3
+    sizes.clear()
+    train(recipe(5, "adam", f"stage.0.{clip}=1e-3", f"stage.1.{clip}=1e-3"), tmp_path / "clipped", quiet=True)
+    assert sizes == pytest.approx([1e-3] * 15, rel=1e-3)
+
+
+def test_the_discriminator_learns_beside_the_network(tmp_path: Path, recipe: Any) -> None:
+    changes = [
+        "network.anchor=false",  # whose SR is easily told apart at first
+        "stage.0.losses={l1=1.0, adversarial={weight=1e-3, channels=4, hidden=16}}",
+    ]
+    train(recipe(60, "adam", *changes), tmp_path / "run", log_every=1, quiet=True)
+    values = [value for value in metrics(tmp_path / "run") if "loss.discriminator" in value]
+    assert len(values) == 60
+    assert set(values[0]) == {"step", "loss", "learning_rate", "loss.l1", "loss.adversarial", "loss.discriminator"}
+    assert values[0]["loss"] == pytest.approx(values[0]["loss.l1"] + values[0]["loss.adversarial"])
+    told_apart = [value["loss.discriminator"] for value in values]
+    assert min(told_apart) < 0.7 * told_apart[0]
+
+
+def test_a_student_learns_from_a_teacher_that_it_may_outgrow(tmp_path: Path, recipe: Any) -> None:
+    teacher = train(recipe(5), tmp_path / "teacher", quiet=True)
+    changes = [
+        f"stage.{number}.losses={{distillation={{teacher='{teacher}', layers='head', compare='attention'}}}}"
+        for number in (0, 1)
+    ]
+    student = train(recipe(60, "adam", "network.channels=6", *changes), tmp_path / "run", log_every=1, quiet=True)
+    losses = [value["loss"] for value in metrics(tmp_path / "run") if "loss" in value]
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+    assert load_checkpoint(student)[0].arguments["channels"] == 6
+
+
+def test_a_loss_that_does_not_fit_is_said_before_training(tmp_path: Path, recipe: Any) -> None:
+    with pytest.raises(RecipeError, match=r"stage.1.losses.adversarial: .* multiple of 16, not 40"):
+        train(recipe(5, "adam", "stage.1.losses={adversarial=1.0}"), tmp_path / "run", quiet=True)
+    with pytest.raises(RecipeError, match=r"stage.0.losses.distillation: none.safetensors"):
+        train(
+            recipe(5, "adam", "stage.0.losses={distillation={teacher='none.safetensors'}}"),
+            tmp_path / "run",
+            quiet=True,
+        )
+
+
+def test_the_class_module_of_classsr_learns_to_choose_and_to_share(tmp_path: Path, recipe: Any) -> None:
+    changes = [
+        "network={name='classsr', scale=4, base='fsrcnn', channels=[4, 6, 8]}",
+        "stage.0.losses={l1=1.0, class_loss=0.5, average_loss=3.0}",
+        "stage.1.losses={l1=1.0}",
+    ]
+    train(recipe(10, "adam", *changes), tmp_path / "run", log_every=1, quiet=True)
+    first = metrics(tmp_path / "run")[0]
+    assert first["loss.class_loss"] == pytest.approx(1, abs=0.3)  # at first no class is likelier: 0.5 · (M - 1)
+    assert first["loss.average_loss"] < 1
+
+
+def test_batch_norm_is_averaged_and_validated_with_its_statistics(tmp_path: Path, recipe: Any) -> None:
+    network = "network={name='srresnet', scale=2, channels=4, blocks=1}"
+    checkpoint = train(recipe(20, "adam", network), tmp_path / "run", validate_every=10, quiet=True)
+    _, made = load_checkpoint(checkpoint)
+    statistics = dict(made.named_buffers())
+    assert all(int(value) == 30 for name, value in statistics.items() if name.endswith("num_batches_tracked"))
 
 
 def test_bf16_trains_weights_that_stay_f32(tmp_path: Path, recipe: Any) -> None:
@@ -195,6 +297,12 @@ def test_the_learning_rate_rises_then_falls_along_a_cosine(recipe: Any) -> None:
     assert max(rates) == rates[5] == stage.learning_rate
     assert rates[5:] == sorted(rates[5:], reverse=True)
     assert rates[99] < 1e-3 * stage.learning_rate
+
+
+def test_the_schedule_of_a_recipe_is_kept(recipe: Any) -> None:
+    stage = recipe(100, "adam", "stage.0.schedule={name='multi_step', milestones=[20, 60], factor=0.1}").stages[0]
+    rates = [learning_rate(stage, step) for step in (4, 19, 20, 59, 60, 99)]
+    assert rates == pytest.approx([3e-3, 3e-3, 3e-4, 3e-4, 3e-5, 3e-5])
 
 
 def test_batches_depend_on_the_seed_alone_and_match_lr_to_hr(folders: tuple[Path, Path]) -> None:

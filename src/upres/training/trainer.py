@@ -11,22 +11,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.fabric import Fabric
-from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 
 from upres.errors import RecipeError, UpresError
-from upres.metrics import psnr
-from upres.networks.base import upscale_rgb8
 from upres.networks.checkpoint import save_checkpoint
-from upres.training.data import Photographs, load_photographs
-from upres.training.losses import LOSSES
+from upres.training.data import Augmentation, Photographs, ahead, load_photographs
+from upres.training.degradation import Pipeline
+from upres.training.log import Log
+from upres.training.losses import Batch, Criterion, Watch
 from upres.training.recipe import Recipe, Stage
+from upres.training.schedules import Moment, rate
 from upres.training.soap import SOAP
+from upres.training.validation import mean_psnr, middle
 
 __all__ = ["learning_rate", "train"]
 
@@ -59,7 +59,8 @@ def train(
         The path of the checkpoint.
 
     Raises:
-        RecipeError: if the folders hold no usable photographs, or ``out`` belongs to another recipe.
+        RecipeError: if the folders hold no usable photographs, a loss cannot be read or does not fit, or ``out``
+            belongs to another recipe.
         UpresError: if the loss or the weights are not finite; the last good checkpoint stays.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -67,52 +68,55 @@ def train(
     network = recipe.network.build()
     scale = int(getattr(network, "scale", 1))
     state = _resume(out, recipe)
-    photographs = load_photographs(recipe.data.train, scale, max(stage.patch for stage in recipe.stages))
-    validation = load_photographs(recipe.data.validation, scale) if recipe.data.validation else None
+    criteria = [_criterion(recipe, number, network, scale) for number in range(len(recipe.stages))]
+    photographs, validation = _photographs(recipe, scale)
 
     done = state["step"] if state else 0
-    log = _Log(out, done)
+    log = Log(out, done)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=quiet) as progress, log:
+    # Patches are made in threads already, and BLAS's own would wait for each other and for the network's.
+    with Progress(*columns, disable=quiet) as progress, log, threadpool_limits(1, user_api="blas"):
         task = progress.add_task("training", total=recipe.steps, completed=done)
         first = 0
         for number, stage in enumerate(recipe.stages):
             if state and number < state["stage"]:
                 first += stage.steps
                 continue
-            run = _StageRun(stage, network, accelerator)
+            run = _StageRun(stage, network, criteria[number], accelerator)
             if state and number == state["stage"]:
                 run.load(state)
-            for step in range(max(0, done - first), stage.steps):
-                loss = run.step(step, *photographs.batch((recipe.seed, number, step), stage.batch, stage.patch))
+
+            def patches(step: int, number: int = number, stage: Stage = stage) -> tuple[Tensor, Tensor]:
+                return photographs.batch((recipe.seed, number, step), stage.batch, stage.patch)
+
+            for step, (lr, hr) in ahead(patches, range(max(0, done - first), stage.steps)):
+                loss = run.step(step, lr, hr)
                 total = first + step + 1
                 last = step + 1 == stage.steps
                 if total % log_every == 0 or last:
                     value = _finite(loss, total, number, out)
-                    log.write(total, loss=value, learning_rate=learning_rate(stage, step))
+                    log.write(total, loss=value, learning_rate=learning_rate(stage, step), parts=run.parts())
                     progress.update(task, completed=total, description=log.line)
                 if validation and (total % validate_every == 0 or last):
-                    shown = _picture(run.averaged, validation)
-                    log.write(total, psnr=_validate(run.averaged, validation), picture=shown)
+                    shown = middle(run.averaged, validation)
+                    log.write(total, psnr=mean_psnr(run.averaged, validation), picture=shown)
                 if last or run.seconds_since_saved() > CHECKPOINT_SECONDS:
                     run.save(out, recipe, number, total)
+            run.close()
             network.load_state_dict(run.averaged.state_dict())
             first += stage.steps
     return out / "checkpoint.safetensors"
 
 
 def learning_rate(stage: Stage, step: int) -> float:
-    """Linear warm-up from 0, then half a cosine down to 0 at the stage's last step."""
-    if step < stage.warmup:
-        return stage.learning_rate * (step + 1) / stage.warmup
-    way = (step - stage.warmup) / max(1, stage.steps - stage.warmup)
-    return stage.learning_rate * 0.5 * (1 + math.cos(math.pi * way))
+    """Linear warm-up from 0, then the stage's schedule."""
+    return rate(stage.schedule, Moment(step, stage.steps, stage.warmup, stage.learning_rate))
 
 
 class _StageRun:
-    """Network, optimiser and average of one stage, on its device and in its precision."""
+    """Network, losses, optimisers and average of one stage, on its device and in its precision."""
 
-    def __init__(self, stage: Stage, network: nn.Module, accelerator: str) -> None:
+    def __init__(self, stage: Stage, network: nn.Module, criterion: Criterion, accelerator: str) -> None:
         self.stage = stage
         self.fabric = Fabric(accelerator=accelerator, devices=1, precision=_precision(stage, accelerator))
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -122,24 +126,73 @@ class _StageRun:
         self.raw = network
         self.network, self.optimizer = self.fabric.setup(network, optimizer)
         self.averaged = copy.deepcopy(network) if stage.ema else network
+        self.watch = Watch(network, criterion.watched)
+        self.criterion = criterion.to(self.fabric.device)
+        self.optimizers = {"optimizer": self.optimizer}
+        if adversary := criterion.adversary:
+            self.raw_discriminator = adversary.discriminator
+            adversary.discriminator, self.optimizers["discriminator_optimizer"] = self.fabric.setup(
+                adversary.discriminator, torch.optim.Adam(adversary.discriminator.parameters())
+            )
+            adversary.discriminator.mark_forward_method("logits")  # type: ignore[operator]
+        self.losses: dict[str, Tensor] = {}
         self.saved = time.monotonic()
 
     def step(self, step: int, lr: Tensor, hr: Tensor) -> Tensor:
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.stage, step)
+        """One step of the optimiser, and of the discriminator's; gives the network's loss."""
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(self.stage, step)
+            optimizer.zero_grad()
         lr, hr = self.fabric.to_device((lr, hr))
-        sr = self.network(lr)
-        loss = torch.stack([weight * LOSSES[name](sr, hr) for name, weight in self.stage.losses.items()]).sum()
-        self.optimizer.zero_grad()
-        self.fabric.backward(loss)
+        count = self.stage.accumulate
+        self.losses = {}
+        batches = []
+        for lr_part, hr_part in zip(lr.chunk(count), hr.chunk(count), strict=True):
+            sr = self.network(lr_part)
+            batch = Batch(lr_part, sr, hr_part, dict(self.watch.outputs))
+            losses = {name: loss / count for name, loss in self.criterion(batch).items()}
+            self.fabric.backward(torch.stack(list(losses.values())).sum())
+            self._note(losses)
+            batches.append(batch)
+        total = torch.stack(list(self.losses.values())).sum()
+        if self.stage.clip_value:
+            self.fabric.clip_gradients(self.network, self.optimizer, clip_val=self.stage.clip_value)
+        if self.stage.clip_norm:
+            # What is not finite is found by the loss and the weights, with a text that says what to do.
+            self.fabric.clip_gradients(
+                self.network, self.optimizer, max_norm=self.stage.clip_norm, error_if_nonfinite=False
+            )
         self.optimizer.step()
+        if adversary := self.criterion.adversary:
+            for batch in batches:
+                loss = adversary.discriminate(batch) / count
+                self.fabric.backward(loss)
+                self._note({"discriminator": loss})
+            self.optimizers["discriminator_optimizer"].step()
         if self.stage.ema:
-            # A short memory at first, so that the random start is forgotten.
-            decay = min(self.stage.ema, (step + 1) / (step + 10))
-            with torch.no_grad():
-                for mean, value in zip(self.averaged.parameters(), self.raw.parameters(), strict=True):
-                    mean.lerp_(value, 1 - decay)
-        return loss.detach()
+            self._average(step)
+        return total
+
+    def _note(self, losses: dict[str, Tensor]) -> None:
+        for name, loss in losses.items():
+            self.losses[name] = self.losses.get(name, 0) + loss.detach()
+
+    @torch.no_grad()
+    def _average(self, step: int) -> None:
+        # A short memory at first, so that the random start is forgotten.
+        decay = min(self.stage.ema, (step + 1) / (step + 10))
+        for mean, value in zip(self.averaged.parameters(), self.raw.parameters(), strict=True):
+            mean.lerp_(value, 1 - decay)
+        for kept, current in zip(self.averaged.buffers(), self.raw.buffers(), strict=True):
+            kept.copy_(current)  # such as the statistics of batch norm, which are averages already
+
+    def parts(self) -> dict[str, float]:
+        """The losses of the latest step by name, where there are several."""
+        return {f"loss.{name}": loss.item() for name, loss in self.losses.items()} if len(self.losses) > 1 else {}
+
+    def close(self) -> None:
+        self.watch.close()
 
     def seconds_since_saved(self) -> float:
         return time.monotonic() - self.saved
@@ -155,8 +208,10 @@ class _StageRun:
             "step": total,
             "network": self.raw.state_dict(),
             "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            **{name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
         }
+        if self.criterion.adversary:
+            state["discriminator"] = self.raw_discriminator.state_dict()
         part = out / "state.part"
         torch.save(state, part)
         part.replace(out / "state.pt")
@@ -165,57 +220,30 @@ class _StageRun:
     def load(self, state: dict[str, Any]) -> None:
         self.raw.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state[name])
+        if self.criterion.adversary:
+            self.raw_discriminator.load_state_dict(state["discriminator"])
 
 
-class _Log:
-    """metrics.jsonl and TensorBoard, cut back on resume to the step that the state holds."""
-
-    def __init__(self, out: Path, step: int) -> None:
-        path = out / "metrics.jsonl"
-        kept = []
-        if path.exists():
-            kept = [line for line in path.read_text("utf-8").splitlines() if json.loads(line)["step"] <= step]
-        path.write_text("".join(line + "\n" for line in kept), "utf-8")
-        self.file = path.open("a", encoding="utf-8")
-        self.board = SummaryWriter(str(out), purge_step=step + 1)
-        self.latest: dict[str, float] = {}
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-        self.board.close()
-
-    def write(self, step: int, picture: NDArray[np.uint8] | None = None, **values: float) -> None:
-        self.file.write(json.dumps({"step": step, **values}) + "\n")
-        self.file.flush()
-        for name, value in values.items():
-            self.board.add_scalar(name, value, step)
-        if picture is not None:
-            self.board.add_image("validation", picture, step, dataformats="HWC")
-        self.latest |= values
-
-    @property
-    def line(self) -> str:
-        parts = [f"loss {self.latest['loss']:.4f}"]
-        if "psnr" in self.latest:
-            parts.append(f"PSNR {self.latest['psnr']:.2f} dB")
-        return "  ".join(parts)
+def _criterion(recipe: Recipe, number: int, network: nn.Module, scale: int) -> Criterion:
+    stage = recipe.stages[number]
+    try:
+        return Criterion(stage.losses, network, stage.patch * scale)
+    except ValueError as error:
+        raise RecipeError(f"stage.{number}.losses.{error}") from None
 
 
-def _validate(network: nn.Module, photographs: Photographs) -> float:
-    """Mean over the photographs of PSNR on Y, the border of the scale's width left out."""
-    scale = photographs.scale
-    return float(np.mean([psnr(upscale_rgb8(network, lr), hr, shave=scale) for lr, hr in photographs.pairs()]))
-
-
-def _picture(network: nn.Module, photographs: Photographs) -> NDArray[np.uint8]:
-    """The middle of the first validation photograph, upscaled, for TensorBoard."""
-    lr = photographs.lr[0]
-    top, left = (max(0, side // 2 - 32) for side in lr.shape[:2])
-    return upscale_rgb8(network, lr[top : top + 64, left : left + 64])
+def _photographs(recipe: Recipe, scale: int) -> tuple[Photographs, Photographs | None]:
+    """To train and to validate on."""
+    data = recipe.data
+    degradation = Pipeline(data.degradation) if data.degradation else None
+    augmentation = Augmentation(data.flips, data.rotations, data.permute_rgb)
+    patch = max(stage.patch for stage in recipe.stages)
+    train = load_photographs(data.train, scale, patch, lr=data.lr, degradation=degradation, augmentation=augmentation)
+    if not data.validation:
+        return train, None
+    return train, load_photographs(data.validation, scale, lr=data.validation_lr, degradation=degradation)
 
 
 def _finite(loss: Tensor, total: int, number: int, out: Path) -> float:
@@ -242,8 +270,14 @@ def _precision(stage: Stage, accelerator: str) -> Any:
 
 def _identity(recipe: Recipe) -> str:
     """What must not change between the parts of one run."""
+    data = {name: value for name, value in asdict(recipe.data).items() if not isinstance(value, str)}
     return json.dumps(
-        {"network": asdict(recipe.network), "stages": [asdict(s) for s in recipe.stages], "seed": recipe.seed},
+        {
+            "network": asdict(recipe.network),
+            "data": data,  # but not the folders, which may have moved
+            "stages": [asdict(stage) for stage in recipe.stages],
+            "seed": recipe.seed,
+        },
         sort_keys=True,
     )
 

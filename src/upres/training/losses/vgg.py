@@ -1,0 +1,157 @@
+"""The convolutions of VGG (Simonyan and Zisserman, ICLR 2015, arXiv:1409.1556, table 1, columns D and E)."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from upres.errors import MissingExtra, UpresError
+
+__all__ = ["VGG", "Architecture", "layer_names", "vgg"]
+
+Architecture = Literal["vgg16", "vgg19"]
+
+CHANNELS = (64, 128, 256, 512, 512)
+CONVOLUTIONS: dict[Architecture, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+"""In each of the five blocks; after each block the resolution is halved."""
+
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's RGB in [0, 1], by which the published weights expect their input normalised."""
+
+PUBLISHED: dict[Architecture, tuple[str, str]] = {
+    "vgg16": (
+        "https://download.pytorch.org/models/vgg16-397923af.pth",
+        "sha256:397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    ),
+    "vgg19": (
+        "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+        "sha256:dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+    ),
+}
+"""PyTorch's weights, trained on ImageNet, and their checksums."""
+
+
+def layer_names(architecture: Architecture) -> list[str]:
+    """``conv1_1``, ``relu1_1``, ... ``pool5``: block and place in it, as the literature names them."""
+    names = []
+    for block, count in enumerate(CONVOLUTIONS[architecture], start=1):
+        for place in range(1, count + 1):
+            names += [f"conv{block}_{place}", f"relu{block}_{place}"]
+        names.append(f"pool{block}")
+    return names
+
+
+class VGG(nn.Module):
+    """RGB (N, 3, H, W) in [0, 1] to the features of named layers.
+
+    Args:
+        architecture: ``vgg16`` is the paper's D, ``vgg19`` its E.
+        last: the last layer there is, for example ``relu2_2`` or ``conv5_4``, which is before its ReLU.
+        padding: how the convolutions see the border; the paper's is zeros.
+
+    Raises:
+        ValueError: if there is no such layer.
+    """
+
+    def __init__(self, architecture: Architecture, last: str, padding: Literal["zeros", "reflect"] = "zeros") -> None:
+        super().__init__()
+        known = layer_names(architecture)
+        if last not in known:
+            raise ValueError(f"{architecture} has no layer {last}; it has {', '.join(known)}")
+        self.normalise = nn.Conv2d(3, 3, 1)
+        with torch.no_grad():
+            self.normalise.weight.copy_(torch.diag(1 / torch.tensor(DEVIATION))[..., None, None])
+            self.normalise.bias.copy_(-torch.tensor(MEAN) / torch.tensor(DEVIATION))  # type: ignore[union-attr]
+        self.layers = nn.ModuleDict()
+        inputs = 3
+        for name in known[: known.index(last) + 1]:
+            if name.startswith("conv"):
+                outputs = CHANNELS[int(name[4]) - 1]
+                self.layers[name] = nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode=padding)
+                inputs = outputs
+            else:
+                self.layers[name] = nn.ReLU() if name.startswith("relu") else nn.MaxPool2d(2)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Every layer's name to its features, (N, C, H, W); block b has 1/2^(b-1) of the resolution."""
+        features = {}
+        x = self.normalise(images)
+        for name, layer in self.layers.items():
+            features[name] = x = layer(x)
+        return features
+
+
+@cache
+def vgg(architecture: Architecture, last: str, weights: str = "") -> VGG:
+    """A VGG with weights that never change, in evaluation mode.
+
+    Args:
+        architecture: see `VGG`.
+        last: see `VGG`.
+        weights: ``.pth`` or ``.safetensors`` with the names of torchvision (``features.0.weight``), with or without
+            ``features.``. If the first convolution is 1x1, it normalises the input, and the border is reflected, as in
+            the rescaled VGG-19 of Gatys et al. Empty to fetch PyTorch's own, once.
+
+    Raises:
+        ValueError: if the layer is unknown, or the file unreadable or of another network.
+        UpresError: if the weights cannot be fetched.
+    """
+    path = Path(weights) if weights else _fetched(architecture)
+    state = {name.removeprefix("features."): tensor for name, tensor in _read(path).items()}
+    places = sorted({int(name.removesuffix(".weight")) for name in state if re.fullmatch(r"\d+\.weight", name)})
+    own_input = bool(places) and state[f"{places[0]}.weight"].shape[2:] == (1, 1)
+    with torch.random.fork_rng(devices=[]):  # what else is drawn must not depend on whether this is in the cache
+        network = VGG(architecture, last, "reflect" if own_input else "zeros")
+    ours = ["normalise"] if own_input else []
+    ours += [f"layers.{name}" for name in network.layers if name.startswith("conv")]
+    if len(places) < len(ours):
+        raise ValueError(f"{path}: holds {len(places)} convolutions, but {architecture} up to {last} has {len(ours)}")
+    named = {
+        f"{our}.{kind}": state[f"{place}.{kind}"]
+        for our, place in zip(ours, places, strict=False)
+        for kind in ("weight", "bias")
+    }
+    try:
+        network.load_state_dict(network.state_dict() | named)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: is not of {architecture}: {error}") from None
+    return network.eval().requires_grad_(False)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path}: not readable weights of VGG ({error})") from None
+    return state
+
+
+def _fetched(architecture: Architecture) -> Path:
+    try:
+        import pooch
+        import requests
+    except ImportError as error:
+        raise MissingExtra(f"What downloads ({error.name})", "lab") from None
+    url, checksum = PUBLISHED[architecture]
+    folder = platformdirs.user_data_path("upres") / "vgg"
+    pooch.get_logger().setLevel("WARNING")
+    try:
+        return Path(pooch.retrieve(url, checksum, url.rpartition("/")[2], folder))
+    except requests.RequestException as error:
+        raise UpresError(
+            f"cannot fetch {url} ({type(error).__name__}): put the file into {folder} by hand, "
+            f"or name weights = a local file in the recipe"
+        ) from None
+    except ValueError:
+        raise UpresError(f"{url} is not the file that upres knows: its checksum is not {checksum}") from None

@@ -1,0 +1,35 @@
+"""How good a network is while it is trained."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from upres.metrics import psnr
+from upres.networks.base import upscale_rgb8
+from upres.training.data import Photographs
+
+__all__ = ["mean_psnr", "middle"]
+
+
+def mean_psnr(network: nn.Module, photographs: Photographs) -> float:
+    """Mean over the photographs of PSNR on Y, the border of the scale's width left out."""
+    scale = photographs.scale
+    return float(np.mean([psnr(_upscaled(network, lr), hr, shave=scale) for lr, hr in photographs.pairs()]))
+
+
+def middle(network: nn.Module, photographs: Photographs) -> NDArray[np.uint8]:
+    """The middle of the first validation photograph, upscaled, for TensorBoard."""
+    lr = photographs.whole_lr(0)
+    top, left = (max(0, side // 2 - 32) for side in lr.shape[:2])
+    return _upscaled(network, lr[top : top + 64, left : left + 64])
+
+
+def _upscaled(network: nn.Module, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """As the network works outside of training: batch norm and routing differ."""
+    training = network.training
+    try:
+        return upscale_rgb8(network.eval(), lr)
+    finally:
+        network.train(training)
