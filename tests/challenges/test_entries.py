@@ -58,7 +58,9 @@ def test_two_values_for_one_thing_are_refused_unless_equal(tmp_path: Path) -> No
 def test_a_number_that_is_missing_is_named_with_its_file(tmp_path: Path, rules: str, cell: str) -> None:
     table = tmp_path / "table.csv"
     table.write_text(f"model,rmse,psnr_rgb\na,{cell},{cell}\nbicubic,9,25\nmsrresnet,{cell},{cell}\n")
-    with pytest.raises(ChallengeError, match=r"table\.csv: \w+ has no number for \w+; measure it with `upres (eval|cost)"):
+    with pytest.raises(
+        ChallengeError, match=r"table\.csv: \w+ has no number for \w+; measure it with `upres (eval|cost)"
+    ):
         rank(rules, read_entries([table]))
 
 

@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import save_file
 
 from upres.errors import UpresError
+from upres.evaluation.fetch import PARAMETERS, File
 from upres.images import Picture, write
 from upres.training.losses import Batch, make_loss
 from upres.training.losses.perceptual import gram
-from upres.training.losses.vgg import PUBLISHED, VGG, layer_names, vgg
+from upres.training.losses.vgg import VGG, layer_names, vgg
 
 
 def torchvisions(path: Path) -> Path:
@@ -98,19 +99,19 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_weights_are_fetched_once_and_checked(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     checksum = "sha256:" + hashlib.sha256((tmp_path / "served" / "vgg16.pth").read_bytes()).hexdigest()
-    monkeypatch.setitem(PUBLISHED, "vgg16", (server, "sha256:" + "0" * 64))
+    monkeypatch.setitem(PARAMETERS, "vgg16", File(server, "sha256:" + "0" * 64))
     with pytest.raises(UpresError, match="its checksum is not sha256:0000"):
         vgg("vgg16", "relu1_1")
-    monkeypatch.setitem(PUBLISHED, "vgg16", (server, checksum))
+    monkeypatch.setitem(PARAMETERS, "vgg16", File(server, checksum))
     assert vgg("vgg16", "relu1_1")(torch.rand(1, 3, 4, 4))["relu1_1"].shape == (1, 64, 4, 4)
     (tmp_path / "served" / "vgg16.pth").unlink()
     vgg("vgg16", "relu1_2")  # from the first download
 
 
 def test_published_checksums_are_those_in_the_files_names() -> None:
-    for url, checksum in PUBLISHED.values():
-        assert checksum.startswith("sha256:" + url.rpartition("-")[2].removesuffix(".pth"))
-        assert len(checksum) == len("sha256:") + 64
+    for name in ("vgg16", "vgg19"):
+        file = PARAMETERS[name]
+        assert (file.checksum or "").startswith("sha256:" + file.url.rpartition("-")[2].removesuffix(".pth"))
 
 
 @pytest.mark.parametrize("name", ["perceptual", "style"])

@@ -47,8 +47,8 @@ def fit_niqe(
 
 @app.command("fetch")
 @shown_to_people
-def fetch(name: Annotated[str, typer.Argument(help="niqe or ma.")]) -> None:
-    """Download the published parameters of a metric, which do not come with upres, and check them."""
+def fetch(name: Annotated[str, typer.Argument(help="niqe, ma, or for perceptual losses vgg16 or vgg19.")]) -> None:
+    """Download published parameters, which do not come with upres, and check them."""
     from upres.cli.bars import Transfer
     from upres.evaluation.fetch import PARAMETERS, fetch_parameters
 

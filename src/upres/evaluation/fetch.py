@@ -84,8 +84,16 @@ PARAMETERS: dict[str, File] = {
         "https://github.com/chaoma99/sr-metric/raw/f73aaefe6518491d131c4cdeda1c6b0d86696bbf/model.mat",
         None,
     ),
+    "vgg16": File(
+        "https://download.pytorch.org/models/vgg16-397923af.pth",
+        "sha256:397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    ),
+    "vgg19": File(
+        "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+        "sha256:dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+    ),
 }
-"""Published parameters of metrics, which do not come with upres."""
+"""Published parameters of metrics and of perceptual losses, which do not come with upres."""
 
 
 def fetch_data_set(name: str, folder: Path, progress: Progress | None = None) -> list[Path]:
@@ -114,7 +122,7 @@ def fetch_data_set(name: str, folder: Path, progress: Progress | None = None) ->
 
 
 def fetch_parameters(name: str, progress: Progress | None = None) -> Path:
-    """Download published parameters of a metric to where `fetched` finds them.
+    """Download published parameters, if they are not there, to where `fetched` finds them.
 
     Args:
         name: of `PARAMETERS`.
@@ -139,7 +147,7 @@ def fetch_parameters(name: str, progress: Progress | None = None) -> Path:
 
 
 def fetched(name: str) -> Path:
-    """Where the published parameters of a metric lie.
+    """Where published parameters lie that have been fetched.
 
     Raises:
         UpresError: if they have not been fetched.
@@ -151,7 +159,7 @@ def fetched(name: str) -> Path:
 
 
 def _place(file: File) -> Path:
-    return platformdirs.user_data_path("upres") / "metrics" / file.name
+    return platformdirs.user_data_path("upres") / "parameters" / file.name
 
 
 def _unpacked(file: File, folder: Path, progress: Progress | None) -> Path:

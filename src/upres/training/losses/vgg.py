@@ -8,13 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from upres.errors import MissingExtra, UpresError
+from upres.evaluation.fetch import fetch_parameters
 
 __all__ = ["VGG", "Architecture", "layer_names", "vgg"]
 
@@ -26,18 +25,6 @@ CONVOLUTIONS: dict[Architecture, tuple[int, ...]] = {"vgg16": (2, 2, 3, 3, 3), "
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's RGB in [0, 1], by which the published weights expect their input normalised."""
-
-PUBLISHED: dict[Architecture, tuple[str, str]] = {
-    "vgg16": (
-        "https://download.pytorch.org/models/vgg16-397923af.pth",
-        "sha256:397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-    ),
-    "vgg19": (
-        "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
-        "sha256:dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
-    ),
-}
-"""PyTorch's weights, trained on ImageNet, and their checksums."""
 
 
 def layer_names(architecture: Architecture) -> list[str]:
@@ -105,7 +92,7 @@ def vgg(architecture: Architecture, last: str, weights: str = "") -> VGG:
         ValueError: if the layer is unknown, or the file unreadable or of another network.
         UpresError: if the weights cannot be fetched.
     """
-    path = Path(weights) if weights else _fetched(architecture)
+    path = Path(weights) if weights else fetch_parameters(architecture)
     state = {name.removeprefix("features."): tensor for name, tensor in _read(path).items()}
     places = sorted({int(name.removesuffix(".weight")) for name in state if re.fullmatch(r"\d+\.weight", name)})
     own_input = bool(places) and state[f"{places[0]}.weight"].shape[2:] == (1, 1)
@@ -135,23 +122,3 @@ def _read(path: Path) -> dict[str, Tensor]:
     except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(f"{path}: not readable weights of VGG ({error})") from None
     return state
-
-
-def _fetched(architecture: Architecture) -> Path:
-    try:
-        import pooch
-        import requests
-    except ImportError as error:
-        raise MissingExtra(f"What downloads ({error.name})", "lab") from None
-    url, checksum = PUBLISHED[architecture]
-    folder = platformdirs.user_data_path("upres") / "vgg"
-    pooch.get_logger().setLevel("WARNING")
-    try:
-        return Path(pooch.retrieve(url, checksum, url.rpartition("/")[2], folder))
-    except requests.RequestException as error:
-        raise UpresError(
-            f"cannot fetch {url} ({type(error).__name__}): put the file into {folder} by hand, "
-            f"or name weights = a local file in the recipe"
-        ) from None
-    except ValueError:
-        raise UpresError(f"{url} is not the file that upres knows: its checksum is not {checksum}") from None
