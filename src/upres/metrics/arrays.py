@@ -1,0 +1,20 @@
+"""Files of arrays: what fitted metrics are kept in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["save_arrays"]
+
+
+def save_arrays(path: Path | str, **arrays: NDArray[Any]) -> None:
+    """Write an ``.npz`` without pickles, atomically, under the very name that is given."""
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    part.replace(path)
