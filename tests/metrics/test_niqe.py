@@ -109,7 +109,8 @@ def test_images_that_have_no_niqe_are_named() -> None:
 
 
 def test_images_of_another_kind_are_refused() -> None:
-    for image in (np.zeros((192, 192, 4), np.uint8), np.zeros((192, 192), np.uint16), np.zeros((192, 192, 3))):
+    images: list[NDArray[Any]] = [np.zeros((192, 192, 4), np.uint8), np.zeros((192, 192), np.uint16)]
+    for image in (*images, np.zeros((192, 192, 3))):
         with pytest.raises(ValueError, match=r"without alpha|of 8 bits \(uint8\)"):
             niqe(image)
     with pytest.raises(ValueError, match="0 or more, not -4"):

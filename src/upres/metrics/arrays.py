@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 __all__ = ["save_arrays"]
 
 
-def save_arrays(path: Path | str, **arrays: NDArray[Any]) -> None:
+def save_arrays(path: Path | str, **arrays: Any) -> None:
     """Write an ``.npz`` without pickles, atomically, under the very name that is given."""
     path = Path(path)
     part = path.with_name(path.name + ".part")
