@@ -18,10 +18,12 @@ def command(
     results: Annotated[
         list[Path],
         typer.Argument(
-            help="JSON of `upres eval`, or CSV with a column model (or team) and columns of the same names."
+            help="JSON of `upres eval` and `upres cost`, or CSV with a column model (or team) and columns "
+            "of the same names."
         ),
     ],
     data: Annotated[str | None, typer.Option(help="Whose results count, where they are for several data sets.")] = None,
+    scale: Annotated[int | None, typer.Option(help="Likewise, where they are for several scales.")] = None,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -42,7 +44,7 @@ def command(
 
     from upres.challenges import rank, read_entries
 
-    board = rank(rules, read_entries(results, data), baseline)
+    board = rank(rules, read_entries(results, data, scale), baseline)
     table = Table(box=box.SIMPLE)
     for heading, _ in board.columns:
         table.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
