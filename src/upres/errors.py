@@ -37,4 +37,8 @@ class MissingExtra(UpresError):
     """An optional dependency is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f'{what} is not installed: pip install "upres[{extra}]"')
+        super().__init__(what, extra)  # what it is made of again when it comes from another process
+
+    def __str__(self) -> str:
+        what, extra = self.args
+        return f'{what} is not installed: pip install "upres[{extra}]"'

@@ -44,6 +44,18 @@ def test_of_several_data_sets_one_is_chosen(tmp_path: Path) -> None:
         read_entries([made, table], "BSD100")
 
 
+def test_of_several_scales_one_is_chosen(tmp_path: Path) -> None:
+    table = tmp_path / "eval.csv"
+    table.write_text("model,scale,data,image,pi\nbicubic,2,Set5,,6\nbicubic,4,Set5,,7\nbicubic,4,Set5,baby,9\n")
+    proposals = tmp_path / "proposals.csv"
+    proposals.write_text("model,proposal\nbicubic,3\n")
+    with pytest.raises(ChallengeError, match="several scales: choose with --scale one of 2, 4"):
+        read_entries([table])
+    assert read_entries([table, proposals], scale=4) == {"bicubic": {"pi": 7, "proposal": 3}}
+    with pytest.raises(ChallengeError, match="no results for the scale 3, only for 2, 4"):
+        read_entries([table], scale=3)
+
+
 def test_two_values_for_one_thing_are_refused_unless_equal(tmp_path: Path) -> None:
     first, second = tmp_path / "a.csv", tmp_path / "b.csv"
     first.write_text("model,pi\na,2\n")

@@ -45,7 +45,6 @@ def test_the_convention_is_printed_and_bicubic_beside(data: Path) -> None:
 
 def test_several_models_and_scales_in_files_and_figures(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    out.mkdir()
     options = ["--json", out / "r.json", "--csv", out / "r.csv", "--save", out / "made", "--crops", out / "crops"]
     result = upres(
         "eval", "fast_x2", "fast_x4", "-d", data, "--metrics", "psnr_rgb,niqe", "--region", "b:8,8,32x24", *options
@@ -63,9 +62,43 @@ def test_several_models_and_scales_in_files_and_figures(data: Path, tmp_path: Pa
         assert list(entry["images"]) == ["a", "b"]
         assert entry["data"] == "photographs"
     assert (out / "r.csv").read_text().startswith("model,scale,data,image,psnr_rgb,niqe\n")
-    assert read(out / "made/fast_x4/photographs/a.png").pixels.shape == (176, 240, 3)
+    assert read(out / "made/photographs_x4/fast_x4/a.png").pixels.shape == (176, 240, 3)
     assert sorted(content["figures"]) == sorted(set(content["figures"])), "one figure a scale"
     assert all((out / figure).exists() for figure in content["figures"])
+
+
+def test_saved_pictures_are_judged_under_the_models_names(data: Path, tmp_path: Path) -> None:
+    first = upres("eval", "fast_x2", "-d", data, "--save", tmp_path / "made", "--images")
+    made = [tmp_path / "made/photographs_x2" / name for name in ("fast_x2", "bicubic")]
+    again = upres("eval", *made, "-s", 2, "-d", data, "--images")
+    assert again.exit_code == 0, again.output
+    for name in ("fast_x2", "bicubic"):
+        assert numbers(again.output, name) == numbers(first.output, name)
+
+
+def test_a_set_that_is_named_by_a_relative_path_has_its_folders_name(
+    data: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(data)
+    result = upres("eval", "fast_x2", "-d", ".", "--json", tmp_path / "r.json")
+    assert "photographs x2, 2 images" in result.output
+    assert {entry["data"] for entry in json.loads((tmp_path / "r.json").read_text())["results"]} == {"photographs"}
+
+
+def test_a_region_of_one_of_several_sets(data: Path, tmp_path: Path, photograph: NDArray[np.uint8]) -> None:
+    (tmp_path / "others").mkdir()
+    write(tmp_path / "others/c.png", Picture(photograph))
+    words = ["-d", data, "-d", tmp_path / "others", "--crops", tmp_path / "crops", "--region", "c:0,0,20x30"]
+    result = upres("eval", "fast_x2", *words)
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in (tmp_path / "crops").rglob("*.png")] == ["c.png"]
+
+
+def test_equal_pictures_make_json_that_every_program_reads(data: Path, tmp_path: Path) -> None:
+    result = upres("eval", data, "-s", 2, "-d", data, "--json", tmp_path / "r.json")
+    assert result.exit_code == 0, result.output
+    content = json.loads((tmp_path / "r.json").read_text(), parse_constant=pytest.fail)
+    assert content["results"][1]["means"] == {"psnr_y": None, "ssim_y": pytest.approx(1)}
 
 
 def test_rounded_luma_and_given_lr(data: Path, tmp_path: Path) -> None:
@@ -85,12 +118,18 @@ def test_rounded_luma_and_given_lr(data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--metrics", "psnr_y,vif"], "not vif"),
+        (["--metrics", "psnr_y,vif"], "not 'vif'"),
         (["--lr", ".", "--lr", "."], "there are 2 and 1"),
         (["--niqe", "published", "--metrics", "niqe"], "upres metrics fetch niqe"),
         (["--metrics", "pi"], "upres metrics fetch ma"),
         (["--engine", "torch"], "torch engine runs checkpoints"),
         (["--region", "c:1,1,9x9", "--crops", "figures"], "no image c"),
+        (["--region", "a:1,1,900x9", "--crops", "figures"], "1,1,900x9 does not lie within an image of 240x176"),
+        (["--region", "1,1,9x9", "--crops", "figures"], "must be IMAGE:LEFT,TOP,WIDTHxHEIGHT"),
+        (["--region", "a:1,1,9x9"], "with --crops"),
+        (["-d", "elsewhere/photographs"], "two data sets are called photographs"),
+        (["--metrics", ""], "not ''"),
+        (["--json", "."], "is a folder"),
     ],
 )
 def test_what_is_wrong_is_said(data: Path, tmp_path: Path, words: list[str], said: str, monkeypatch: Any) -> None:
@@ -99,6 +138,7 @@ def test_what_is_wrong_is_said(data: Path, tmp_path: Path, words: list[str], sai
     result = upres("eval", "fast_x2", "-d", data, *words)
     assert result.exit_code == 2
     assert said in result.output
+    assert "PSNR" not in result.output.replace("PSNR,", ""), "it is said before anything is measured"
 
 
 def test_a_pristine_model_of_ones_own(data: Path, tmp_path: Path) -> None:

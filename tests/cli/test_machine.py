@@ -38,9 +38,8 @@ def test_everything_is_printed_and_written(tmp_path: Path) -> None:
         assert words in shown
     assert "bf16 none" in shown
     assert "FAILED" not in shown
-    text = (tmp_path / "machine.json").read_text()
-    assert Machine.from_json(text) == MACHINE
-    facts = json.loads(text)
+    assert Machine.load(tmp_path / "machine.json") == MACHINE
+    facts = json.loads((tmp_path / "machine.json").read_text())
     assert facts["hpl"]["n"] == 64
     assert facts["hpl"]["passed"]
     assert facts["hpcg"]["equations"] == 4096

@@ -52,5 +52,8 @@ def test_the_data_set_is_chosen_and_what_is_missing_named(tmp_path: Path) -> Non
     result = upres("rank", "ntire2023", table, "--data", "Set5", "--baseline", "lanczos")
     assert result.exit_code == 2
     assert "no entry lanczos" in result.output
+    scales = tmp_path / "scales.csv"
+    scales.write_text("model,scale,psnr_rgb,runtime_ms\na,2,35,4\na,4,31,4\nbicubic,2,34,\nbicubic,4,30,\n")
+    assert "20.00" in upres("rank", "ntire2023", scales, "--scale", 4).output
     result = upres("rank", "none", table, "--data", "Set5")
     assert "choose one of asc2019, pirm2018, aim2020, ntire2023" in result.output

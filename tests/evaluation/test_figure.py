@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from upres.errors import ImageError
-from upres.evaluation.figure import Region, comparison, draw_comparisons, hardest_region, parse_regions
+from upres.evaluation.figure import Region, check_regions, comparison, draw_comparisons, hardest_region, parse_regions
 from upres.evaluation.methods import open_method
 from upres.evaluation.pairs import find_pairs
 from upres.images import Picture, read, write
@@ -51,4 +51,13 @@ def test_figures_of_all_images_or_of_the_chosen_one(tmp_path: Path, photograph: 
     assert only.name == "b.png"
     assert read(only).pixels.shape[2] == 3
     with pytest.raises(ImageError, match="no image c; there are a, b"):
-        draw_comparisons(tmp_path / "one", methods, pairs, parse_regions(["c:0,0,9x9"]))
+        check_regions(parse_regions(["c:0,0,9x9"]), pairs)
+    with pytest.raises(ImageError, match=r"b.png: 0,0,900x9 does not lie within an image of 240x176"):
+        check_regions(parse_regions(["a:0,0,9x9", "b:0,0,900x9"]), pairs)
+
+
+def test_a_long_name_stays_below_its_own_picture(photograph: NDArray[np.uint8]) -> None:
+    region = Region(30, 40, 64, 48)
+    short, long = (comparison(photograph, {name: photograph}, region, shave=4) for name in ("n", "n" * 60))
+    changed = np.flatnonzero((short != long).any(axis=(0, 2)))
+    assert 0 < np.ptp(changed) <= 192

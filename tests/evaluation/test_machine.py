@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import openvino
 import pytest
@@ -45,11 +46,14 @@ def test_what_was_not_measured_is_not_guessed() -> None:
         attainable(MACHINE, "f32", 1e9, 1e9, threads=3)
 
 
-def test_a_machine_survives_json() -> None:
-    assert Machine.from_json(json.dumps(MACHINE.facts() | {"hpl": None})) == MACHINE
-    for text in ("", "[]", "{}", '{"ceilings": [{"best": 1}]}'):
-        with pytest.raises(ValueError, match="not a machine"):
-            Machine.from_json(text)
+def test_a_machine_survives_json(tmp_path: Path) -> None:
+    path = tmp_path / "machine.json"
+    path.write_text(json.dumps(MACHINE.facts() | {"hpl": None}))
+    assert Machine.load(path) == MACHINE
+    for content in (b"", b"[]", b"{}", b'{"ceilings": [{"best": 1}]}', b"\x89PNG\xff"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"machine.json: not a machine"):
+            Machine.load(path)
 
 
 def test_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from upres.errors import ImageError, ModelError
 from upres.evaluation.measures import MEASURES, Measure, Settings
-from upres.evaluation.methods import open_method
+from upres.evaluation.methods import open_method, open_methods
 from upres.evaluation.pairs import find_pairs
 from upres.evaluation.quality import evaluate, mean_psnr
 from upres.images import Picture, read, resize, write
@@ -85,6 +86,31 @@ def test_a_checkpoint_is_judged_as_its_network_runs(tmp_path: Path, photographs:
         open_method(str(tmp_path / "mine.safetensors"), 3)
     with pytest.raises(ModelError, match="upres export"):
         open_method(str(tmp_path / "mine.safetensors"), 2, engine="openvino")
+    with pytest.raises(ModelError, match="run in f32, not bf16"):
+        open_method(str(tmp_path / "mine.safetensors"), 2, precision="bf16")
+
+
+def test_threads_are_those_of_the_engine_also_for_checkpoints(tmp_path: Path) -> None:
+    spec = NetworkSpec("bicubicpp", {"scale": 2, "channels": 8, "anchor": True})
+    save_checkpoint(tmp_path / "mine.safetensors", spec, spec.build())
+    before = torch.get_num_threads()
+    try:
+        open_method(str(tmp_path / "mine.safetensors"), 2, threads=before + 1)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_every_scale_has_bicubic_once_and_names_are_unique(tmp_path: Path, photographs: Path) -> None:
+    methods = open_methods(["fast_x4", "fast_x2", "fast_x4"], None)
+    assert {scale: [method.name for method in found] for scale, found in methods.items()} == {
+        2: ["bicubic", "fast_x2"],
+        4: ["bicubic", "fast_x4"],
+    }
+    assert [method.name for method in open_methods(["fast_x2", "bicubic"], 2)[2]] == ["bicubic", "fast_x2"]
+    (tmp_path / "other/photographs").mkdir(parents=True)
+    with pytest.raises(ValueError, match="are both called photographs: rename one"):
+        open_methods([str(photographs), str(tmp_path / "other/photographs")], 2)
 
 
 def test_saved_pictures_are_judged_like_the_model_that_made_them(tmp_path: Path, photographs: Path) -> None:

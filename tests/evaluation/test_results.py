@@ -1,4 +1,5 @@
 import csv
+import math
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,13 @@ def test_json_comes_back_with_figures_beside_it(tmp_path: Path) -> None:
     results, figures = read_results(tmp_path / "out/a.json")
     assert results == [RESULT]
     assert [figure.resolve() for figure in figures] == [(tmp_path / "crops/baby.png").resolve()]
+
+
+def test_infinity_comes_back_from_json_that_has_none(tmp_path: Path) -> None:
+    equal = Result("same", 2, "Set5", means={"psnr_y": math.inf}, images={"baby": {"psnr_y": math.inf, "ssim_y": 1.0}})
+    write_json(tmp_path / "a.json", [equal])
+    assert "Infinity" not in (tmp_path / "a.json").read_text()
+    assert read_results(tmp_path / "a.json")[0] == [equal]
 
 
 def test_csv_has_a_line_an_image_and_one_for_the_mean(tmp_path: Path) -> None:

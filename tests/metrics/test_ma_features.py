@@ -221,8 +221,8 @@ def test_strange_images_have_finite_features(image: NDArray[Any]) -> None:
     [
         (np.zeros((200, 83), np.uint8), "83x200 is too small: .* needs 84x84"),
         (np.full((90, 90, 3), 7, np.uint8), "single grey level"),
-        (np.zeros((90, 90)), "uint8 grey or RGB, not float64"),
-        (np.zeros((90, 90, 4), np.uint8), r"not uint8 \(90, 90, 4\)"),
+        (np.zeros((90, 90)), r"8 bits \(uint8\), not float64"),
+        (np.zeros((90, 90, 4), np.uint8), r"without alpha, not \(90, 90, 4\)"),
     ],
 )
 def test_what_has_no_features_is_said(image: NDArray[Any], says: str) -> None:

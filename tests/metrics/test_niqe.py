@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from upres.errors import ModelError
 from upres.images import read, resize
 from upres.metrics import NiqeModel, fit_niqe, niqe
 from upres.metrics.niqe import fit_aggd, niqe_features
@@ -107,10 +108,31 @@ def test_images_that_have_no_niqe_are_named() -> None:
         fit_niqe([])
 
 
-def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_images_of_another_kind_are_refused() -> None:
+    images: list[NDArray[Any]] = [np.zeros((192, 192, 4), np.uint8), np.zeros((192, 192), np.uint16)]
+    for image in (*images, np.zeros((192, 192, 3))):
+        with pytest.raises(ValueError, match=r"without alpha|of 8 bits \(uint8\)"):
+            niqe(image)
+    with pytest.raises(ValueError, match="0 or more, not -4"):
+        niqe(np.zeros((192, 192), np.uint8), shave=-4)
+
+
+def test_a_model_is_kept_under_the_name_that_was_given(tmp_path: Path) -> None:
+    NiqeModel.own().save(tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    np.testing.assert_array_equal(NiqeModel.load(tmp_path / "model").covariance, NiqeModel.own().covariance)
+
+
+@pytest.mark.parametrize("content", [b"hello", b"", b"PK\x03\x04 cut short", b"\x93NUMPY"])
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.npz").write_bytes(content)
+    with pytest.raises(ModelError, match=r"model.npz: not a model of NIQE"):
+        NiqeModel.load(tmp_path / "model.npz")
+
+
+def test_a_file_of_other_arrays_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", weights=np.zeros(3))
-    with pytest.raises(ValueError, match="not a NIQE model: it holds none of"):
-        NiqeModel.load(tmp_path / "other.npz")
-    (tmp_path / "text.npz").write_text("hello")
-    with pytest.raises(ValueError, match="not a NIQE model"):
-        NiqeModel.load(tmp_path / "text.npz")
+    np.savez(tmp_path / "hollow.npz", mean=np.full(36, np.nan), covariance=np.eye(36))
+    for name in ("other", "hollow"):
+        with pytest.raises(ModelError, match="not a model of NIQE"):
+            NiqeModel.load(tmp_path / f"{name}.npz")

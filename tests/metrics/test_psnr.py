@@ -1,8 +1,10 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from upres.images import read, resize
 from upres.metrics import luma, psnr, rmse, ssim
@@ -77,3 +79,36 @@ def test_equal_images_and_what_cannot_be_compared() -> None:
         psnr(image, image, shave=0, on="cb")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="same channels"):
         psnr(image, image[..., :1], shave=0, on="rgb")
+
+
+@pytest.mark.parametrize("measure", [psnr, rmse, ssim])
+@pytest.mark.parametrize("on", ["y", "rgb"])
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (np.zeros((20, 20, 4), np.uint8), r"without alpha, not \(20, 20, 4\)"),
+        (np.zeros(400, np.uint8), r"not \(400,\)"),
+        (np.full((20, 20, 3), 65535, np.uint16), "from 0 to 255, not 65535 to 65535: convert it to 8 bits"),
+        (np.full((20, 20, 3), -1, np.int16), "from 0 to 255, not -1 to -1"),
+        (np.full((20, 20, 3), np.nan), "not finite"),
+        (np.ones((20, 20, 3), bool), "not bool"),
+    ],
+)
+def test_what_is_no_image_of_8_bits_has_no_number(measure: Any, on: Any, image: NDArray[Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        measure(image, image, shave=2, on=on)
+
+
+def test_any_integers_and_views_count_by_their_values() -> None:
+    rng = np.random.default_rng(0)
+    sr, hr = rng.integers(0, 256, (2, 24, 30, 3), np.uint8)
+    for measure in (psnr, rmse, ssim):
+        expected = measure(sr, hr, shave=1)
+        assert measure(sr.astype(np.uint16), hr.astype(np.int64), shave=1) == expected
+        assert measure(np.asfortranarray(sr), hr[::-1][::-1], shave=1) == pytest.approx(expected, rel=1e-12)
+
+
+def test_pixels_to_shave_are_not_negative() -> None:
+    image = np.zeros((9, 9, 3), np.uint8)
+    with pytest.raises(ValueError, match="0 or more, not -1"):
+        psnr(image, image, shave=-1)

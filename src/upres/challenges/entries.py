@@ -3,7 +3,8 @@
 A file is either a CSV with a header, one column `model` or `team` and measured columns (lines that name an `image` are
 of single images and do not count), or the JSON that `upres eval` and `upres cost` write. The columns' names are
 `psnr_y`, `psnr_rgb`, `ssim_y`, `rmse`, `niqe`, `ma`, `pi` (means over the images of a data set), `parameters`,
-`multiply_adds`, `activations`, `convolutions`, `memory_mb`, `runtime_ms`, and `proposal`.
+`multiply_adds`, `activations`, `convolutions`, `memory_mb`, `runtime_ms`, and `proposal`; `data` and `scale` say what
+a line is for.
 """
 
 from __future__ import annotations
@@ -51,33 +52,27 @@ class _Row:
     source: Path
     name: str
     data: str | None
+    scale: int | None
     values: dict[str, float]
 
 
-def read_entries(paths: Iterable[Path], data: str | None = None) -> dict[str, Entry]:
+def read_entries(paths: Iterable[Path], data: str | None = None, scale: int | None = None) -> dict[str, Entry]:
     """Read files of results; what several of them say of one model is joined.
 
     Args:
         paths: ``.csv`` and ``.json`` files.
         data: the data set whose results count, where there are several; lines that name no
             data set count for each.
+        scale: likewise.
 
     Raises:
-        ChallengeError: if a file cannot be read, the data set has to be chosen, or two files
+        ChallengeError: if a file cannot be read, the data set or scale has to be chosen, or two files
             give different values for the same.
     """
     rows = [row for path in paths for row in _rows(path)]
-    sets = sorted({row.data for row in rows if row.data is not None})
-    if data is None and len(sets) > 1:
-        raise ChallengeError(f"the results are for several data sets: choose with --data one of {', '.join(sets)}")
-    if data is not None and data not in sets:
-        raise ChallengeError(
-            f"there are no results for the data set {data}, only for {', '.join(sets) or 'one unnamed'}"
-        )
+    rows = _chosen(_chosen(rows, "data", "data set", data), "scale", "scale", scale)
     entries: dict[str, Entry] = {}
     for row in rows:
-        if data is not None and row.data not in (None, data):
-            continue
         entry = entries.setdefault(row.name, Entry(row.name))
         for column, value in row.values.items():
             if entry.setdefault(column, value) != value:
@@ -88,6 +83,17 @@ def read_entries(paths: Iterable[Path], data: str | None = None) -> dict[str, En
         if row.source not in entry.sources:
             entry.sources.append(row.source)
     return entries
+
+
+def _chosen(rows: list[_Row], field: str, title: str, choice: str | int | None) -> list[_Row]:
+    """The rows of one data set or scale, and those that name none."""
+    there = sorted({getattr(row, field) for row in rows} - {None})
+    known = ", ".join(map(str, there))
+    if choice is None and len(there) > 1:
+        raise ChallengeError(f"the results are for several {title}s: choose with --{field} one of {known}")
+    if choice is not None and choice not in there:
+        raise ChallengeError(f"there are no results for the {title} {choice}, only for {known or 'one unnamed'}")
+    return [row for row in rows if choice is None or getattr(row, field) in (None, choice)]
 
 
 def named(entries: Entries, name: str) -> Mapping[str, float]:
@@ -126,19 +132,32 @@ def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
         )
     for line in lines:
         if line[key] and not line.get("image"):
-            yield _Row(path, line[key], line.get("data") or None, _numbers(line))
+            yield _row(path, line[key], line)
 
 
 def _json_rows(path: Path, text: str) -> Iterator[_Row]:
     try:
         results = [
-            (str(result["model"]), result.get("data") or None, {**result["means"], **(result.get("cost") or {})})
+            (
+                str(result["model"]),
+                {
+                    **(result.get("cost") or {}),
+                    **result["means"],
+                    **{key: result.get(key) for key in ("data", "scale")},
+                },
+            )
             for result in json.loads(text)["results"]
         ]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ChallengeError(f"{path}: is not what `upres eval` writes; make it anew, or give a .csv") from None
-    for name, data, values in results:
-        yield _Row(path, name, data, _numbers(values))
+    for name, facts in results:
+        yield _row(path, name, facts)
+
+
+def _row(path: Path, name: str, facts: Mapping[str, Any]) -> _Row:
+    values = _numbers(facts)
+    scale = values.pop("scale", None)
+    return _Row(path, name, facts.get("data") or None, None if scale is None else int(scale), values)
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from upres.cli.errors import shown_to_people
+from upres.cli.outputs import prepare
 
 __all__ = ["command"]
 
@@ -55,7 +56,8 @@ def command(
         raise ValueError(f"--input is WIDTHxHEIGHT in pixels, for example 256x256, not {size!r}")
     width, height = map(int, found.groups())
     protocol = Protocol(height, width, engine, precision, threads, batch, warm_up, repeats, device)
-    ceilings = Machine.from_json(machine.read_text("utf-8")) if machine else None
+    prepare(json)
+    ceilings = Machine.load(machine) if machine else None
     with Counter("rounds", warm_up + repeats) as counter:
         costs = measure(names, protocol, ceilings, counter.advance)
 

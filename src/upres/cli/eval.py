@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from upres.cli.errors import shown_to_people
+from upres.cli.outputs import prepare
 
 if TYPE_CHECKING:
     from upres.evaluation.measures import Measure
@@ -24,18 +24,24 @@ def command(
         list[str],
         typer.Argument(
             metavar="MODEL...",
-            help="Bundled models, .onnx files, checkpoints (.safetensors, .pth), or folders of finished pictures.",
+            help="Bundled models, .onnx files, checkpoints (.safetensors, .pth, .pb), folders of finished pictures, "
+            "or bicubic, which is measured anyhow.",
         ),
     ],
     data: Annotated[
         list[Path],
-        typer.Option("--data", "-d", help="Folder of HR images, or of image_SRF_<scale> pairs (repeatable)."),
+        typer.Option(
+            "--data",
+            "-d",
+            help="Folder of HR images, or of image_SRF_<scale> pairs; the set bears its name (repeatable).",
+        ),
     ],
     lr: Annotated[
         list[Path] | None, typer.Option("--lr", help="LR images for --data, in its order; else MATLAB's bicubic.")
     ] = None,
     scale: Annotated[
-        int | None, typer.Option("--scale", "-s", min=1, help="[default: the model's own, of a family the largest]")
+        int | None,
+        typer.Option("--scale", "-s", min=1, help="From LR to HR. [default: the model's own, of a family the largest]"),
     ] = None,
     metrics: Annotated[
         str, typer.Option(help="Of psnr_y, ssim_y, psnr_rgb, ssim_rgb, rmse, niqe, ma, pi, lpips.")
@@ -50,12 +56,15 @@ def command(
         str, typer.Option("--ma", help="Forests of Ma's metric: published (see `upres metrics fetch`), or a file.")
     ] = "published",
     images: Annotated[bool, typer.Option("--images", help="Also a line for every image.")] = False,
-    save: Annotated[Path | None, typer.Option(help="Keep the pictures in this folder.")] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Keep the pictures in this folder, under <data set>_x<scale>/<model>.")
+    ] = None,
     crops: Annotated[Path | None, typer.Option(help="Draw comparison figures into this folder.")] = None,
     region: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="IMAGE:LEFT,TOP,WIDTHxHEIGHT", help="What --crops shows [default: where bicubic errs most]."
+            metavar="IMAGE:LEFT,TOP,WIDTHxHEIGHT",
+            help="What --crops shows, of these images only (repeatable). [default: where bicubic errs most]",
         ),
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write the results, for `upres report` and `upres rank`.")] = None,
@@ -63,43 +72,46 @@ def command(
     engine: Annotated[
         str | None, typer.Option(help="openvino, onnxruntime or torch. [default: openvino; torch for checkpoints]")
     ] = None,
-    precision: Annotated[str, typer.Option(help="Of models' arithmetic: f32 or bf16.")] = "f32",
+    precision: Annotated[str, typer.Option(help="Of the arithmetic: f32; bf16 too for models.")] = "f32",
     threads: Annotated[int | None, typer.Option(min=1, help="Of the engine, at most this many.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Images at once. [default: one a core]")] = None,
 ) -> None:
     """Measure models, checkpoints and finished pictures on data sets, beside bicubic."""
     from upres.cli.bars import Counter
-    from upres.evaluation.figure import draw_comparisons, parse_regions
+    from upres.evaluation.figure import check_regions, draw_comparisons, parse_regions
     from upres.evaluation.measures import MEASURES, Models, Settings
-    from upres.evaluation.methods import open_method
-    from upres.evaluation.pairs import find_pairs
+    from upres.evaluation.methods import open_methods
+    from upres.evaluation.pairs import find_sets
     from upres.evaluation.quality import evaluate
     from upres.evaluation.results import write_csv, write_json
 
-    if lr and len(lr) != len(data):
-        raise ValueError(f"--lr and --data go in pairs, but there are {len(lr)} and {len(data)}")
-    names = [name.strip() for name in metrics.split(",")]
+    names = list(dict.fromkeys(name.strip() for name in metrics.split(",")))
     if unknown := [name for name in names if name not in MEASURES]:
-        raise ValueError(f"--metrics knows {', '.join(MEASURES)}, not {', '.join(unknown)}")
+        raise ValueError(f"--metrics knows {', '.join(MEASURES)}, not {', '.join(map(repr, unknown))}")
+    if region and not crops:
+        raise ValueError("--region says what --crops shows: name a folder with --crops too")
+    prepare(json, csv)
+    regions = parse_regions(region or [])
     sources = Models(niqe_model, ma_model)
-    methods = [open_method(model, scale, engine=engine, precision=precision, threads=threads) for model in models]
+    methods = open_methods(models, scale, engine=engine, precision=precision, threads=threads)
+    sets = {r: find_sets(data, r, lr or []) for r in methods}
+    check_regions(regions, [pair for found in sets.values() for pairs in found.values() for pair in pairs])
     results: list[Result] = []
     figures: list[Path] = []
-    for r in sorted({method.scale for method in methods}):
+    for r, judged in methods.items():
         settings = Settings(r, round_luma, sources)
         measures = {name: MEASURES[name](settings) for name in names}
-        judged = [open_method("bicubic", r), *(method for method in methods if method.scale == r)]
-        for folder, reduced in zip_longest(data, lr or []):
-            pairs = find_pairs(folder, r, reduced)
+        for name, pairs in sets[r].items():
+            place = f"{name}_x{r}"
             rows = []
             with Counter("images", len(judged) * len(pairs)) as counter:
                 for method in judged:
-                    kept = save / method.name / folder.name if save else None
-                    rows.append(evaluate(method, pairs, measures, folder.name, kept, workers, counter.advance))
-            _print(f"{folder.name} x{r}, {len(pairs)} images", rows, measures, images)
+                    kept = save / place / method.name if save else None
+                    rows.append(evaluate(method, pairs, measures, name, kept, workers, counter.advance))
+            _print(f"{name} x{r}, {len(pairs)} images", rows, measures, images)
             results += rows
             if crops:
-                figures += draw_comparisons(crops / f"{folder.name}_x{r}", judged, pairs, parse_regions(region or []))
+                figures += draw_comparisons(crops / place, judged, pairs, regions)
     if json:
         write_json(json, results, figures)
     if csv:
@@ -114,8 +126,7 @@ def _print(title: str, results: Sequence[Result], measures: Mapping[str, Measure
 
     rows = []
     for result in results:
-        engine = f" ({result.engine}, {result.precision})" if result.engine else ""
-        rows.append(line(result.model + engine, result.means))
+        rows.append(line(result.label, result.means))
         rows += [line(f"  {image}", values) for image, values in result.images.items() if images]
     notes = [*results[0].conventions.values(), "All of 8-bit images; the means are over images."]
     show(["", *(measure.title for measure in measures.values())], rows, notes, title=title)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from upres.cli.errors import shown_to_people
+from upres.cli.outputs import prepare
 
 __all__ = ["command"]
 
@@ -31,6 +32,7 @@ def command(
     from upres.evaluation import hpcg, hpl
     from upres.evaluation.machine import MEMORY, PRECISIONS, measure
 
+    prepare(json)
     gradients, linpack, missing = None, None, ""
     with Console(stderr=True).status("measuring; nothing else should run now"):
         try:
@@ -63,6 +65,6 @@ def command(
 
     if json:
         results = {"hpl": linpack and linpack.facts(), "hpcg": gradients and gradients.facts()}
-        json.write_text(dumps(machine.facts() | results, indent=1))
+        json.write_text(dumps(machine.facts() | results, indent=1) + "\n", "utf-8")
     if (linpack and not linpack.passed) or (gradients and not gradients.valid):
         raise typer.Exit(1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from upres.cli.errors import shown_to_people
+from upres.cli.outputs import prepare
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +33,7 @@ def fit_niqe(
     from upres.evaluation.pairs import files_by_name
     from upres.images import read
 
-    _folder_of(out)
+    prepare(out)
     files = files_by_name(folder)
     with Counter("images", len(files)) as counter:
 
@@ -66,18 +67,12 @@ def fit_ma(
     table: Annotated[Path, typer.Argument(help="A .csv with the columns image (a path) and score.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .npz to write, for `upres eval --ma`.")],
     trees: Annotated[int, typer.Option(min=1, help="In each of the three forests.")] = 2000,
-    seed: Annotated[int, typer.Option(min=0, help="Of chance.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random numbers; equal seeds make equal models.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Train the metric of Ma et al. from images that people have scored."""
     from upres.evaluation import fit_ma as forests
 
-    _folder_of(out)
+    prepare(out)
     forests.fit_ma(table, trees=trees, seed=seed, quiet=quiet).save(out)
     typer.echo(str(out))
-
-
-def _folder_of(out: Path) -> None:
-    """Says before the work, not after it, that the result has no place."""
-    if not out.parent.is_dir():
-        raise ValueError(f"there is no folder {out.parent}")

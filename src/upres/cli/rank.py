@@ -18,10 +18,12 @@ def command(
     results: Annotated[
         list[Path],
         typer.Argument(
-            help="JSON of `upres eval`, or CSV with a column model (or team) and columns of the same names."
+            help="JSON of `upres eval` and `upres cost`, or CSV with a column model (or team) and columns "
+            "of the same names."
         ),
     ],
     data: Annotated[str | None, typer.Option(help="Whose results count, where they are for several data sets.")] = None,
+    scale: Annotated[int | None, typer.Option(help="Likewise, where they are for several scales.")] = None,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -38,7 +40,7 @@ def command(
     from upres.challenges import rank, read_entries
     from upres.cli.tables import show
 
-    board = rank(rules, read_entries(results, data), baseline)
+    board = rank(rules, read_entries(results, data, scale), baseline)
     headings, forms = zip(*board.columns, strict=True)
     rows = [
         ["–" if cell is None else format(cell, form) for cell, form in zip(row, forms, strict=True)]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from upres.cli.errors import shown_to_people
+from upres.cli.outputs import prepare
 
 __all__ = ["command"]
 
@@ -20,5 +21,6 @@ def command(
     """Draw tables, Pareto fronts, rank correlations and comparisons into one HTML file."""
     from upres.evaluation.report import write_report
 
+    prepare(out)
     write_report(out, results)
     typer.echo(str(out))

@@ -18,7 +18,7 @@ import torch
 from upres.compression.export import export
 from upres.compression.reparameterise import merge
 from upres.errors import ModelError, UpresError
-from upres.evaluation.machine import Machine, fraction
+from upres.evaluation.machine import MEMORY, Machine, fraction
 from upres.evaluation.methods import CHECKPOINTS
 from upres.networks import NETWORKS, Network, NetworkSpec, load
 from upres.networks.checkpoint import save_checkpoint
@@ -65,7 +65,7 @@ class Cost:
     runtime_ms: float
     """Median over the repeats, of one run."""
     quartiles_ms: tuple[float, float]
-    """A quarter of the runs was faster than the first, a quarter slower than the second."""
+    """A quarter of the runs was no slower than the first, a quarter no faster than the second."""
     memory_mb: float | None
     """MiB that a fresh process takes for network and run, at most; of GPU memory on a GPU. None where that cannot
     be told."""
@@ -96,7 +96,7 @@ def measure(
     """Count and time networks and models. The runs of all are interleaved, so that all see the same machine.
 
     Args:
-        names: of networks (of `NETWORKS`, with fresh weights), bundled models, or the paths of
+        names: one or more, of networks (of `NETWORKS`, with fresh weights), bundled models, or the paths of
             checkpoints or ``.onnx`` files.
         protocol: how.
         machine: ceilings, from `upres.evaluation.machine.measure`.
@@ -104,8 +104,13 @@ def measure(
 
     Raises:
         ModelError: if there is no such network or model, or the engine cannot run it so.
-        ValueError: if a checkpoint cannot be read.
+        ValueError: if a checkpoint cannot be read, or the machine's ceilings are not of such a run.
     """
+    if protocol.engine not in (None, *ENGINES):
+        raise ModelError(f"there is no engine {protocol.engine!r}: choose one of {', '.join(ENGINES)}")
+    if machine and protocol.device == "cpu":
+        for kind in (protocol.precision, MEMORY):
+            machine.ceiling(kind, protocol.threads)
     memory = [_peak_memory(name, protocol) for name in names]
     with tempfile.TemporaryDirectory() as folder:
         subjects = [_open(name, protocol, Path(folder)) for name in names]
@@ -124,7 +129,7 @@ def _cost(
     subject: _Subject, times: list[float], memory: float | None, protocol: Protocol, machine: Machine | None
 ) -> Cost:
     median = statistics.median(times)
-    first, _, third = statistics.quantiles(times, n=4) if len(times) > 1 else times * 3
+    first, _, third = statistics.quantiles(times, n=4, method="inclusive") if len(times) > 1 else times * 3
     reached = None
     if machine and protocol.device == "cpu":
         work = (subject.counts.multiply_adds * protocol.batch, subject.bytes_moved)
@@ -251,7 +256,7 @@ def _peak_memory_here(name: str, protocol: Protocol) -> float | None:
             subject.run()
             peak = _memory("VmHWM")
             return None if peak is None else peak - before
-    except UpresError:
+    except (UpresError, ValueError):
         raise
     except Exception as error:  # others need not survive the way to the other process
         raise ModelError(f"{name}: {error}") from None

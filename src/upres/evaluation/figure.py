@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from upres.evaluation.pairs import Pair
 from upres.images import Picture, write
 from upres.metrics import luma, psnr
 
-__all__ = ["Region", "comparison", "draw_comparisons", "hardest_region", "parse_regions"]
+__all__ = ["Region", "check_regions", "comparison", "draw_comparisons", "hardest_region", "parse_regions"]
 
 CROP = 192  # pixels of the figure, at least, for the longer side of a region
 GAP = 8
@@ -46,13 +47,48 @@ class Region:
         return cls(*map(int, found.groups()))
 
     def of(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The rectangle's pixels."""
-        return image[self.top : self.top + self.height, self.left : self.left + self.width]
+        """The rectangle's pixels.
+
+        Raises:
+            ValueError: if it does not lie within the image.
+        """
+        pixels = image[self.top : self.top + self.height, self.left : self.left + self.width]
+        if pixels.shape[:2] != (self.height, self.width) or not pixels.size:
+            raise ValueError(f"{self} does not lie within an image of {image.shape[1]}x{image.shape[0]}")
+        return pixels
+
+    def __str__(self) -> str:
+        return f"{self.left},{self.top},{self.width}x{self.height}"
 
 
 def parse_regions(texts: Iterable[str]) -> dict[str, Region]:
     """Image to region, of texts ``IMAGE:LEFT,TOP,WIDTHxHEIGHT``; see `Region.parse`."""
-    return {image: Region.parse(region) for image, _, region in (text.rpartition(":") for text in texts)}
+    regions: dict[str, Region] = {}
+    for text in texts:
+        image, _, region = text.rpartition(":")
+        if not image or image in regions:
+            raise ValueError(
+                f"{text!r} must be IMAGE:LEFT,TOP,WIDTHxHEIGHT, for example baby:120,80,64x48, once an image"
+            )
+        regions[image] = Region.parse(region)
+    return regions
+
+
+def check_regions(regions: Mapping[str, Region], pairs: Sequence[Pair]) -> None:
+    """Look whether regions can be shown, before anything is upscaled.
+
+    Raises:
+        ImageError: if a region is of no image, or not within it.
+    """
+    known = list(dict.fromkeys(pair.name for pair in pairs))
+    if unknown := sorted(set(regions) - set(known)):
+        raise ImageError(f"there is no image {', '.join(unknown)}; there are {', '.join(known)}")
+    for pair in pairs:
+        if region := regions.get(pair.name):
+            try:
+                region.of(pair.load()[1])
+            except ValueError as error:
+                raise ImageError(f"{pair.hr}: {error}") from None
 
 
 def draw_comparisons(
@@ -64,13 +100,8 @@ def draw_comparisons(
         folder: where to; a figure is called as its image.
         methods: the first is the one that `hardest_region` is found by.
         pairs: the images.
-        regions: image to what is shown of it.
-
-    Raises:
-        ImageError: if a region is of no image.
+        regions: image to what is shown of it; see `check_regions`.
     """
-    if unknown := sorted(set(regions) - {pair.name for pair in pairs}):
-        raise ImageError(f"there is no image {', '.join(unknown)}; there are {', '.join(pair.name for pair in pairs)}")
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for pair in pairs:
@@ -116,10 +147,7 @@ def comparison(
     Raises:
         ValueError: if the region does not lie within HR.
     """
-    crop = region.of(hr)
-    if crop.shape[:2] != (region.height, region.width) or not crop.size:
-        raise ValueError(f"{region} does not lie within an image of {hr.shape[1]}x{hr.shape[0]}")
-    tiles = [("HR", "PSNR / dB", crop)]
+    tiles = [("HR", "PSNR / dB", region.of(hr))]
     tiles += [(name, f"{psnr(sr, hr, shave=shave):.2f}", region.of(sr)) for name, sr in methods.items()]
     zoom = max(1, -(-CROP // max(region.width, region.height)))
     width, height = region.width * zoom, region.height * zoom
@@ -130,15 +158,20 @@ def comparison(
     overview = _marked(hr, region, total - GAP)
     figure = Image.new("RGB", (overview.width + columns * (width + GAP), total), "white")
     figure.paste(overview, (0, 0))
-    draw, font = ImageDraw.Draw(figure), ImageFont.load_default(FONT)
+    draw = ImageDraw.Draw(figure)
     for number, (name, value, pixels) in enumerate(tiles):
         left = overview.width + GAP + number % columns * (width + GAP)
         top = number // columns * (height + caption + GAP)
         figure.paste(Image.fromarray(pixels).resize((width, height), Image.Resampling.NEAREST), (left, top))
-        draw.multiline_text(
-            (left + width / 2, top + height + 3), f"{name}\n{value}", "black", font, "ma", align="center"
-        )
+        place = (left + width / 2, top + height + 3)
+        draw.multiline_text(place, f"{name}\n{value}", "black", _font(name, width), "ma", align="center")
     return np.array(figure)
+
+
+def _font(text: str, width: int) -> Any:
+    """The largest font up to `FONT` in which a text is no wider."""
+    fonts = (ImageFont.load_default(size) for size in range(FONT, 0, -1))
+    return next((font for font in fonts if font.getlength(text) <= width), ImageFont.load_default(1))
 
 
 def _marked(hr: NDArray[np.uint8], region: Region, height: int) -> Image.Image:

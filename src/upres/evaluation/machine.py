@@ -92,18 +92,19 @@ class Machine:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, text: str) -> Machine:
+    def load(cls, path: Path) -> Machine:
         """Read what ``upres machine --json`` wrote.
 
         Raises:
-            ValueError: if the text holds no machine.
+            OSError: if the file cannot be opened.
+            ValueError: if it holds no machine.
         """
         try:
-            facts = json.loads(text)
+            facts = json.loads(path.read_bytes())
             ceilings = tuple(Ceiling(**ceiling) for ceiling in facts["ceilings"])
             return cls(facts["processor"], facts["cores"], tuple(facts["instruction_sets"]), ceilings)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"not a machine that `upres machine --json` wrote: {error!r}") from None
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(f"{path}: not a machine; measure it with `upres machine --json`") from None
 
 
 def attainable(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from upres.evaluation.pairs import files_by_name
 from upres.images import read, resize
 from upres.runtime import Upscaler
 
-__all__ = ["CHECKPOINTS", "Method", "open_method"]
+__all__ = ["BICUBIC", "CHECKPOINTS", "Method", "open_method", "open_methods"]
+
+BICUBIC = "bicubic"
 
 CHECKPOINTS = (".safetensors", ".pth", ".pb")
 """What `upres.networks.load` reads."""
@@ -44,21 +46,21 @@ def open_method(
             pictures, or ``bicubic``.
         scale: None for the subject's own, which bicubic and folders do not have.
         engine: ``openvino`` or ``onnxruntime`` for models (None: openvino), ``torch`` for checkpoints.
-        precision: of models' arithmetic.
+        precision: of the arithmetic; models know others than ``f32``, where the processor does.
         threads: at most this many; None for all.
 
     Raises:
-        ModelError: if there is no such subject, or it has another scale or engine.
+        ModelError: if there is no such subject, or it has another scale, engine or precision.
         ValueError: if a scale is needed, or a checkpoint cannot be read.
     """
     path = Path(subject)
-    if subject == "bicubic":
+    if subject == BICUBIC:
         r = _given(scale, subject)
         return Method(subject, r, lambda _, lr: resize(lr, (lr.shape[0] * r, lr.shape[1] * r)))
     if path.is_dir():
-        return Method(path.name, _given(scale, subject), _finished(path))
+        return Method(path.resolve().name, _given(scale, subject), _finished(path))
     if path.suffix in CHECKPOINTS:
-        return _checkpoint(path, scale, engine)
+        return _checkpoint(path, scale, engine, precision, threads)
     if engine == "torch":
         raise ModelError(f"{subject}: the torch engine runs checkpoints; models run by openvino or onnxruntime")
     r = scale or Upscaler.native_scale(subject)
@@ -66,6 +68,35 @@ def open_method(
     return Method(
         path.stem if path.suffix == ".onnx" else subject, r, lambda _, lr: upscaler(lr), engine or "openvino", precision
     )
+
+
+def open_methods(
+    subjects: Sequence[str],
+    scale: int | None,
+    *,
+    engine: str | None = None,
+    precision: str = "f32",
+    threads: int | None = None,
+) -> dict[int, list[Method]]:
+    """All that a user named, by scale, lowest first; with bicubic first in each, unless one is called so.
+
+    Arguments and errors are those of `open_method`.
+
+    Raises:
+        ValueError: if two of one scale have one name, by which their results could not be told apart.
+    """
+    options: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads}
+    found: dict[int, dict[str, tuple[str, Method]]] = {}
+    for subject in dict.fromkeys(subjects):
+        method = open_method(subject, scale, **options)
+        same = found.setdefault(method.scale, {})
+        if method.name in same:
+            raise ValueError(f"{same[method.name][0]} and {subject} are both called {method.name}: rename one of them")
+        same[method.name] = (subject, method)
+    for r, same in found.items():
+        bicubic = same.pop(BICUBIC, (BICUBIC, open_method(BICUBIC, r)))
+        found[r] = {BICUBIC: bicubic, **same}
+    return {r: [method for _, method in found[r].values()] for r in sorted(found)}
 
 
 def _given(scale: int | None, subject: str) -> int:
@@ -85,13 +116,19 @@ def _finished(folder: Path) -> Callable[[str, Any], NDArray[np.uint8]]:
     return load
 
 
-def _checkpoint(path: Path, scale: int | None, engine: str | None) -> Method:
+def _checkpoint(path: Path, scale: int | None, engine: str | None, precision: str, threads: int | None) -> Method:
     try:
+        import torch
+
         from upres.networks import load
         from upres.networks.base import upscale_rgb8
     except ImportError as error:
         raise MissingExtra(f"The workbench ({error.name})", "lab") from None
     if engine not in (None, "torch"):
         raise ModelError(f"{path}: checkpoints run by torch; make a model for {engine} with `upres export`")
+    if precision != "f32":
+        raise ModelError(f"{path}: checkpoints run in f32, not {precision}; make a model with `upres export`")
+    if threads:
+        torch.set_num_threads(threads)
     _, network = load(path, scale)
-    return Method(path.stem, network.scale, lambda _, lr: upscale_rgb8(network, lr), "torch", "f32")
+    return Method(path.stem, network.scale, lambda _, lr: upscale_rgb8(network, lr), "torch", precision)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from upres.errors import ImageError
 from upres.images import SUFFIXES, make_lr, read
 
-__all__ = ["Pair", "files_by_name", "find_pairs"]
+__all__ = ["Pair", "files_by_name", "find_pairs", "find_sets"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,29 @@ def find_pairs(folder: Path, scale: int, lr: Path | None = None) -> list[Pair]:
     if missing := sorted(set(files) - set(given)):
         raise ImageError(f"{lr}: has no LR image for {', '.join(missing)}")
     return [Pair(name, path, given[name], scale) for name, path in files.items()]
+
+
+def find_sets(folders: Sequence[Path], scale: int, lr: Sequence[Path] = ()) -> dict[str, list[Pair]]:
+    """The images of several data sets, by the sets' names, which are those of their folders.
+
+    Args:
+        folders: as for `find_pairs`.
+        scale: the factor between LR and HR.
+        lr: none, or the LR of each.
+
+    Raises:
+        ImageError: as `find_pairs`.
+        ValueError: if LR is not given for each, or two folders have one name.
+    """
+    if lr and len(lr) != len(folders):
+        raise ValueError(f"--lr and --data go in pairs, but there are {len(lr)} and {len(folders)}")
+    sets: dict[str, list[Pair]] = {}
+    for folder, reduced in zip_longest(folders, lr):
+        name = folder.resolve().name
+        if name in sets:
+            raise ValueError(f"two data sets are called {name}: measure them apart, or rename one of the folders")
+        sets[name] = find_pairs(folder, scale, reduced)
+    return sets
 
 
 def files_by_name(folder: Path, without: tuple[str, ...] = ()) -> dict[str, Path]:

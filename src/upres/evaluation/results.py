@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,16 @@ class Result:
     cost: dict[str, Any] | None = None
     """The fields of `upres.evaluation.cost.Cost`."""
 
+    @property
+    def label(self) -> str:
+        """The method's name, and what ran it."""
+        return f"{self.model} ({self.engine}, {self.precision})" if self.engine else self.model
+
 
 def write_json(path: Path, results: Sequence[Result], figures: Sequence[Path] = ()) -> None:
     """Write results for `read_results`, `upres report` and `upres rank`.
+
+    JSON has no infinity: the PSNR of equal images is null.
 
     Args:
         path: the file, written atomically.
@@ -46,11 +54,11 @@ def write_json(path: Path, results: Sequence[Result], figures: Sequence[Path] = 
     """
     content = {
         "upres": upres.__version__,
-        "results": [asdict(result) for result in results],
+        "results": [_without_infinity(asdict(result)) for result in results],
         "figures": [Path(os.path.relpath(figure, path.parent)).as_posix() for figure in figures],
     }
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", "utf-8")
     part.replace(path)
 
 
@@ -64,13 +72,29 @@ def read_results(path: Path) -> tuple[list[Result], list[Path]]:
         content = json.loads(path.read_text("utf-8"))
         known = {item.name for item in fields(Result)}
         results = [
-            Result(**{key: value for key, value in entry.items() if key in known}) for entry in content["results"]
+            _with_infinity(Result(**{key: value for key, value in entry.items() if key in known}))
+            for entry in content["results"]
         ]
+        figures = [path.parent / figure for figure in content.get("figures", [])]
     except OSError as error:
         raise UpresError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UpresError(f"{path}: not a file of results; make one with `upres eval --json`") from None
-    return results, [path.parent / figure for figure in content.get("figures", [])]
+    return results, figures
+
+
+def _without_infinity(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_infinity(part) for key, part in value.items()}
+    return None if value == math.inf else value
+
+
+def _with_infinity(result: Result) -> Result:
+    def filled(values: Mapping[str, float | None]) -> dict[str, float]:
+        return {name: math.inf if value is None else value for name, value in values.items()}
+
+    images = {image: filled(values) for image, values in result.images.items()}
+    return replace(result, means=filled(result.means), images=images)
 
 
 def write_csv(path: Path, results: Iterable[Result]) -> None:

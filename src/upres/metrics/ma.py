@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upres.errors import MissingExtra, ModelError
+from upres.metrics.arrays import save_arrays
 from upres.metrics.forest import Forest
 from upres.metrics.ma_features import MaFeatures, ma_features
 
@@ -73,10 +74,7 @@ class MaModel:
             for name, forest in zip(MaFeatures._fields, self.forests, strict=True)
             for field in fields(Forest)
         }
-        part = Path(path).with_suffix(".part")
-        with part.open("wb") as file:
-            np.savez_compressed(file, linear=self.linear, **arrays)
-        part.replace(path)
+        save_arrays(path, linear=self.linear, **arrays)
 
 
 def _read_npz(path: Path) -> tuple[tuple[Forest, Forest, Forest], Array]:

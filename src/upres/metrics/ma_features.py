@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from upres.images.resize import resize
-from upres.metrics.psnr import rgb2gray
+from upres.metrics.psnr import check_bytes, rgb2gray
 from upres.metrics.steerable import steerable_pyramid
 from upres.metrics.windows import gaussian_means
 
@@ -84,8 +84,7 @@ def ma_features(image: NDArray[np.uint8]) -> MaFeatures:
 
 
 def _grey(image: NDArray[np.uint8]) -> Array:
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)):
-        raise ValueError(f"the metric of Ma et al. takes uint8 grey or RGB, not {image.dtype} {image.shape}")
+    check_bytes(image, "the metric of Ma et al.")
     height, width = image.shape[:2]
     if min(height, width) < MIN_SIDE:
         raise ValueError(f"{width}x{height} is too small: the metric of Ma et al. needs {MIN_SIDE}x{MIN_SIDE} pixels")

@@ -13,8 +13,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from upres.errors import ModelError
 from upres.images.resize import resize
-from upres.metrics.psnr import luma, rgb2gray
+from upres.metrics.arrays import save_arrays
+from upres.metrics.psnr import check_bytes, luma, rgb2gray, shaved
 from upres.metrics.windows import gaussian_means
 
 __all__ = ["NiqeModel", "fit_aggd", "fit_niqe", "niqe", "niqe_features"]
@@ -36,26 +38,30 @@ class NiqeModel:
     covariance: NDArray[np.float64]
     """(36, 36)."""
 
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.mean).all() and np.isfinite(self.covariance).all()):
+            raise ValueError("a pristine model holds finite numbers only")
+
     @classmethod
     def load(cls, path: Path) -> NiqeModel:
         """Read an ``.npz`` of `save`, or the published parameters in the form that BasicSR gives them.
 
         Raises:
-            ValueError: if the file is neither.
+            OSError: if the file cannot be opened.
+            ModelError: if it is neither.
         """
         names = (("mean", "covariance"), ("mu_pris_param", "cov_pris_param"), ("mu_prisparam", "cov_prisparam"))
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                for mean, covariance in names:
-                    if mean in file:
-                        return cls(file[mean].reshape(36).astype(float), file[covariance].reshape(36, 36).astype(float))
-        except (ValueError, KeyError, TypeError, EOFError) as error:
-            raise ValueError(f"{path}: not a NIQE model ({error})") from None
-        raise ValueError(f"{path}: not a NIQE model: it holds none of {', '.join(first for first, _ in names)}")
+        with path.open("rb") as stream:
+            try:
+                file = np.load(stream, allow_pickle=False)
+                mean, covariance = next(pair for pair in names if pair[0] in file)
+                return cls(file[mean].reshape(36).astype(float), file[covariance].reshape(36, 36).astype(float))
+            except Exception:  # damaged files make NumPy raise of every kind
+                raise ModelError(f"{path}: not a model of NIQE; make one with `upres metrics fit-niqe`") from None
 
     def save(self, path: Path) -> None:
-        """Write an ``.npz``."""
-        np.savez(path, mean=self.mean, covariance=self.covariance)
+        """Write an ``.npz``, atomically."""
+        save_arrays(path, mean=self.mean, covariance=self.covariance)
 
     @staticmethod
     @functools.cache
@@ -79,8 +85,8 @@ def niqe(image: NDArray[np.uint8], *, shave: int = 0, grey: Grey = "luma", model
         model: None for `NiqeModel.own`. Published values rest on the authors' parameters.
 
     Raises:
-        ValueError: if after shaving the image has fewer than two blocks, or no block with
-            any texture, since then no distance is defined.
+        ValueError: if the image is of another kind, or after shaving has fewer than two blocks,
+            or fewer than two with any texture, since then no distance is defined.
     """
     model = model or NiqeModel.own()
     features = niqe_features(_grey(image, shave, grey))
@@ -131,8 +137,8 @@ def fit_niqe(images: Iterable[NDArray[np.uint8]], *, grey: Grey = "luma") -> Niq
 
 
 def _grey(image: NDArray[np.uint8], shave: int, grey: Grey) -> NDArray[np.float64]:
-    height, width = image.shape[:2]
-    inside = image[shave : height - shave, shave : width - shave]
+    check_bytes(image, "NIQE")
+    inside = shaved(image, shave)
     if grey == "luma":
         return luma(inside).round()
     if grey != "rgb2gray":

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from upres.metrics.ma import MaModel, ma
 from upres.metrics.niqe import NiqeModel, niqe
-from upres.metrics.psnr import luma
+from upres.metrics.psnr import check_bytes, luma, shaved
 
 __all__ = ["PIRM_SHAVE", "perceptual_index", "pirm_luma"]
 
@@ -32,6 +32,10 @@ def perceptual_index(image: NDArray[np.uint8], ma_model: MaModel, niqe_model: Ni
 
 
 def pirm_luma(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The rounded luma, shaved: (H - 8, W - 8)."""
-    inside = image[PIRM_SHAVE : image.shape[0] - PIRM_SHAVE, PIRM_SHAVE : image.shape[1] - PIRM_SHAVE]
-    return luma(inside).round().astype(np.uint8)
+    """The rounded luma, shaved: (H - 8, W - 8).
+
+    Raises:
+        ValueError: if the image is not as for `perceptual_index`, or nothing is left of it.
+    """
+    check_bytes(image, "PI")
+    return luma(shaved(image, PIRM_SHAVE)).round().astype(np.uint8)
