@@ -1,9 +1,10 @@
-"""Cutting a picture into tiles that together give exactly what one pass would.
+"""Cutting a picture into tiles that together give what one pass would.
 
 A network pads the picture's own borders with zeros inside its layers, so a tile may
 touch a border only where the picture does: tiles at the far edges are moved inwards
 until they end there, instead of being padded. Everywhere else a tile is larger than
-what is kept of it by the halo.
+what is kept of it by the halo, and the result is exact. Where no halo is large enough,
+neighbours overlap, to be blended by `shares`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ["SIDES", "Span", "Tile", "plan"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SIDES", "Span", "Tile", "plan", "shares"]
 
 SIDES = (64, 96, *range(128, 705, 64))
 """The sides that tiles of large pictures have: so few that an engine can compile for each shape of them."""
@@ -37,6 +41,11 @@ class Span:
         """Of the tile, halo included."""
         return self.stop - self.start
 
+    @property
+    def kept(self) -> int:
+        """Pixels that are kept of it."""
+        return self.keep_stop - self.keep_start
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -47,7 +56,14 @@ class Tile:
 
 
 def plan(
-    height: int, width: int, *, tile: tuple[int, int], halo: int, alignment: int = 1, minimum: int = 1
+    height: int,
+    width: int,
+    *,
+    tile: tuple[int, int],
+    halo: int,
+    alignment: int = 1,
+    minimum: int = 1,
+    overlapping: bool = False,
 ) -> Iterator[list[Tile]]:
     """Tiles from left to right, row of tiles by row of tiles, all of the same size.
 
@@ -58,19 +74,40 @@ def plan(
         halo: what surrounds the kept part of a tile on all sides within the picture.
         alignment: tiles begin and end at multiples of it.
         minimum: no side of a tile is below it; a multiple of the alignment.
+        overlapping: keep the halo too, so that neighbours have at least two of them in common.
 
     Yields:
-        The tiles of one row; what they keep covers the picture without gaps or overlaps.
+        The tiles of one row; what they keep covers the picture without gaps and, unless asked for, overlaps.
 
     Raises:
         ValueError: if a tile is too small to keep anything beside its halo.
     """
-    columns = _spans(width, tile[1], halo, alignment, minimum)
-    for rows in _spans(height, tile[0], halo, alignment, minimum):
+    columns = _spans(width, tile[1], halo, alignment, minimum, overlapping)
+    for rows in _spans(height, tile[0], halo, alignment, minimum, overlapping):
         yield [Tile(rows, span) for span in columns]
 
 
-def _spans(side: int, tile: int, halo: int, alignment: int, minimum: int) -> list[Span]:
+def shares(spans: list[Span], scale: int) -> list[NDArray[np.float32]]:
+    """What each SR pixel that a span keeps counts for, beside those that other spans have of it: together 1.
+
+    Where two spans overlap, one's share falls linearly from the whole to nothing while the other's rises.
+    """
+    side = spans[-1].keep_stop
+    places = (np.arange(side * scale) + 0.5) / scale
+    kept, weights, total = [], [], np.zeros(len(places))
+    for span in spans:
+        part = slice(span.keep_start * scale, span.keep_stop * scale)
+        # The distance to the nearer end, of those where another span goes on.
+        to_start = places[part] - (span.keep_start if span.keep_start > 0 else -side)
+        to_stop = (span.keep_stop if span.keep_stop < side else 2 * side) - places[part]
+        weight = np.minimum(to_start, to_stop)
+        total[part] += weight
+        kept.append(part)
+        weights.append(weight)
+    return [(weight / total[part]).astype(np.float32) for part, weight in zip(kept, weights, strict=True)]
+
+
+def _spans(side: int, tile: int, halo: int, alignment: int, minimum: int, overlapping: bool) -> list[Span]:
     whole = max(math.ceil(side / alignment) * alignment, minimum)
     halo = math.ceil(halo / alignment) * alignment
     tile = max(tile // alignment * alignment, minimum)
@@ -79,6 +116,8 @@ def _spans(side: int, tile: int, halo: int, alignment: int, minimum: int) -> lis
     if tile <= 2 * halo:
         raise ValueError(f"a tile of {tile} pixels keeps nothing beside its halo of {halo} on both sides")
     starts = [*range(0, whole - tile, tile - 2 * halo), whole - tile]
+    if overlapping:
+        return [Span(start, start + tile, start, min(start + tile, side)) for start in starts]
     borders = [0, *(start + halo for start in starts[1:]), side]
     return [
         Span(start, start + tile, keep, keep_stop)

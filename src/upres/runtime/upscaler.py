@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from upres.errors import ImageError, ModelError
 from upres.images import Picture, resize, resize_bands
 from upres.images.pillow import from_pillow, to_pillow
+from upres.runtime.bands import blended, joined
 from upres.runtime.card import Card
 from upres.runtime.engines import Engine, open_engine
 from upres.runtime.model import Model, bundled, load_model
 from upres.runtime.samples import Cut, Samples, grey, opaque, peak_of, rgb_cutter, spread, spread_cutter
-from upres.runtime.tiles import SIDES, Span, Tile, plan
+from upres.runtime.tiles import SIDES, Tile, plan
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,6 +28,7 @@ __all__ = ["MAX_SCALE", "Upscaler", "models"]
 
 MAX_SCALE = 32
 SMALL = 384  # pixels; pictures with no longer side run whole, by the code for any shape
+OVERLAP = 64  # LR pixels over which tiles are blended, of models whose halo is the whole picture
 BICUBIC_REST = 1.25  # what bicubic adds to the largest model before another pass is worth its time
 
 AnyImage = TypeVar("AnyImage", "NDArray[Any]", "Picture", "Image.Image")
@@ -50,7 +52,8 @@ class Upscaler:
         precision: ``f32``, or ``bf16`` where the processor has it (OpenVINO only).
         threads: at most this many; None for all.
         tile: side of a tile in LR pixels; None chooses by the picture. The result does not
-            depend on it.
+            depend on it, unless the model's halo is the whole picture: then larger pictures than
+            a tile, or than 704 x 704 pixels for None, are blended of tiles that overlap.
 
     Raises:
         ModelError: for unknown models, engines and precisions.
@@ -219,36 +222,34 @@ class Upscaler:
         """Run every tile of a picture; ``cut`` gives the (h, w, 3) samples of a rectangle."""
         engine, card = self._engine(model, dtype), model.card
         height, width = shape[:2]
-        halo = card.halo
-        if halo is None:  # every SR pixel depends on the whole picture, so that is the tile
-            sides, halo = (height + card.alignment, width + card.alignment), 0
-        else:
-            sides = self._tile_sides(height, width, card)
-        rows = list(plan(height, width, tile=sides, halo=halo, alignment=card.alignment, minimum=card.minimum))
-        done, total, r = 0, sum(len(row) for row in rows), card.scale
-        for row in rows:
-            span = row[0].rows
-            band = np.empty(((span.keep_stop - span.keep_start) * r, width * r, 3), dtype)
-            for tile in row:
-                sr = engine.run(_padded(cut, tile, height, width))
-                band[:, tile.columns.keep_start * r : tile.columns.keep_stop * r] = sr[
-                    _kept(tile.rows, r), _kept(tile.columns, r)
-                ]
-                done += 1
-                if progress:
-                    progress(done / total)
-            yield band
+        rows = self._plan(height, width, card)
+        done, total = 0, sum(len(row) for row in rows)
 
-    def _tile_sides(self, height: int, width: int, card: Card) -> tuple[int, int]:
-        """Height and width of the tiles for a picture."""
-        assert card.halo is not None
-        halo = math.ceil(card.halo / card.alignment) * card.alignment
+        def run(tile: Tile) -> Samples:
+            nonlocal done
+            sr = engine.run(_padded(cut, tile, height, width))
+            done += 1
+            if progress:
+                progress(done / total)
+            return sr
+
+        assemble = blended if card.halo is None and total > 1 else joined
+        yield from assemble(rows, run, card.scale, dtype)
+
+    def _plan(self, height: int, width: int, card: Card) -> list[list[Tile]]:
+        """The tiles of a picture."""
+        alignment = card.alignment
+        halo, small = (OVERLAP // 2, SIDES[-1]) if card.halo is None else (card.halo, SMALL)
+        halo = math.ceil(halo / alignment) * alignment
         if self._tile is not None:
-            side = max(self._tile, 2 * halo + card.alignment)
-            return side, side
-        if max(height, width) <= SMALL:
-            return height + card.alignment, width + card.alignment
-        return _cheapest_side(height, halo), _cheapest_side(width, halo)
+            side = max(self._tile, 2 * halo + alignment)
+            sides = (side, side)
+        elif max(height, width) <= small:
+            sides = (height + alignment, width + alignment)
+        else:
+            sides = (_cheapest_side(height, halo), _cheapest_side(width, halo))
+        facts = {"halo": halo, "alignment": alignment, "minimum": card.minimum}
+        return list(plan(height, width, tile=sides, overlapping=card.halo is None, **facts))
 
 
 def _cheapest_side(side: int, halo: int) -> int:
@@ -283,10 +284,6 @@ def _check(pixels: Samples) -> None:
         raise ImageError("the image has no pixels")
     if pixels.dtype not in (np.uint8, np.uint16, np.float32):
         raise ImageError(f"an image is uint8, uint16 or float32, not {pixels.dtype}")
-
-
-def _kept(span: Span, r: int) -> slice:
-    return slice((span.keep_start - span.start) * r, (span.keep_stop - span.start) * r)
 
 
 def _padded(cut: Cut, tile: Tile, height: int, width: int) -> Samples:
