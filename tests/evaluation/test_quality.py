@@ -1,12 +1,15 @@
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from upres.errors import ImageError, ModelError
+from upres.errors import ImageError, ModelError, UpresError
 from upres.evaluation.measures import MEASURES, Measure, Settings
 from upres.evaluation.methods import open_method, open_methods
 from upres.evaluation.pairs import find_pairs
@@ -140,6 +143,30 @@ def test_an_image_that_a_measure_is_not_defined_for_is_named(tmp_path: Path) -> 
     write(tmp_path / "small.png", Picture(np.zeros((40, 40, 3), np.uint8)))
     with pytest.raises(ImageError, match=r"small.png: NIQE needs at least two blocks"):
         evaluate(open_method("bicubic", 2), find_pairs(tmp_path, 2), chosen(2, "niqe"))
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_lpips_of_a_package_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline: bool) -> None:
+    """In place of the package, one whose network is AlexNet's first two layers, or cannot be fetched."""
+    layers = torch.nn.Sequential(torch.nn.Conv2d(3, 1, 11, 4, 2), torch.nn.MaxPool2d(3, 2))
+
+    class LPIPS(torch.nn.Module):
+        def __init__(self, net: str, verbose: bool) -> None:
+            super().__init__()
+            if offline:
+                raise URLError("no route to host")
+
+        def forward(self, sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.mse_loss(layers(sr), layers(hr))
+
+    monkeypatch.setitem(sys.modules, "lpips", SimpleNamespace(LPIPS=LPIPS))
+    if offline:
+        with pytest.raises(UpresError, match=r"weights of AlexNet, which failed: .*no route"):
+            chosen(2, "lpips")
+        return
+    write(tmp_path / "small.png", Picture(np.zeros((16, 16, 3), np.uint8)))
+    with pytest.raises(ImageError, match=r"small.png: AlexNet.* cannot take 16x16"):
+        evaluate(open_method("bicubic", 2), find_pairs(tmp_path, 2), chosen(2, "lpips"))
 
 
 def test_what_has_no_scale_needs_one(photographs: Path) -> None:

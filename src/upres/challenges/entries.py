@@ -157,7 +157,8 @@ def _json_rows(path: Path, text: str) -> Iterator[_Row]:
 def _row(path: Path, name: str, facts: Mapping[str, Any]) -> _Row:
     values = _numbers(facts)
     scale = values.pop("scale", None)
-    return _Row(path, name, facts.get("data") or None, None if scale is None else int(scale), values)
+    data = str(facts.get("data") or "") or None
+    return _Row(path, name, data, None if scale is None else int(scale), values)
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:

@@ -39,5 +39,5 @@ def command(
     scale = write({})
     if measure:
         upscaler = Upscaler(model, scale=scale)
-        write({folder.name: round(mean_psnr(upscaler, folder, scale), 3) for folder in measure})
+        write({folder.resolve().name: round(mean_psnr(upscaler, folder, scale), 3) for folder in measure})
     typer.echo(str(model))

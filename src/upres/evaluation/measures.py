@@ -11,9 +11,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from upres.errors import MissingExtra
+from upres.errors import MissingExtra, UpresError
 from upres.evaluation.fetch import fetched
 from upres.metrics import PIRM_SHAVE, MaModel, NiqeModel, ma, niqe, perceptual_index, pirm_luma, psnr, rmse, ssim
+from upres.metrics.psnr import shaved
 
 __all__ = ["MEASURES", "Measure", "Models", "Settings", "rmse_and_pi"]
 
@@ -166,15 +167,20 @@ def _lpips(settings: Settings) -> Measure:
         import torch
     except ImportError:
         raise MissingExtra("LPIPS", "lpips") from None
-    distance = lpips.LPIPS(net="alex", verbose=False).eval()
+    try:
+        distance = lpips.LPIPS(net="alex", verbose=False).eval()
+    except OSError as error:
+        raise UpresError(f"LPIPS fetches the weights of AlexNet, which failed: {error}") from None
 
     def tensor(image: NDArray[np.uint8]) -> torch.Tensor:
-        inside = image[settings.scale : -settings.scale, settings.scale : -settings.scale]
-        return torch.tensor(inside).permute(2, 0, 1)[None].float() / 127.5 - 1
+        return torch.tensor(shaved(image, settings.scale)).permute(2, 0, 1)[None].float() / 127.5 - 1
 
     def compute(sr: NDArray[np.uint8], hr: NDArray[np.uint8]) -> float:
-        with torch.inference_mode():
-            return float(distance(tensor(sr), tensor(hr)))
+        try:
+            with torch.inference_mode():
+                return float(distance(tensor(sr), tensor(hr)))
+        except RuntimeError:
+            raise ValueError(f"AlexNet, which LPIPS is made by, cannot take {hr.shape[1]}x{hr.shape[0]}") from None
 
     return Measure("LPIPS", f"AlexNet, version 0.1, on RGB, {settings.scale} pixels shaved", "lower", 4, compute)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -51,13 +50,14 @@ class Correlation:
     names: tuple[str, ...]
     models: int
     matrix: NDArray[np.float64]
-    """(names, names), -1 to 1."""
+    """(names, names), -1 to 1; NaN for a measure that is the same for all models."""
 
     @property
-    def closest_to_runtime(self) -> str:
-        """The measure that predicts the order of the runtimes best."""
-        others = [name for name in self.names if name != "runtime_ms"]
-        return max(others, key=lambda name: self.matrix[self.names.index("runtime_ms"), self.names.index(name)])
+    def closest_to_runtime(self) -> tuple[str, ...]:
+        """The measures that predict the order of the runtimes best; none where nothing can be told."""
+        values = dict(zip(self.names, self.matrix[self.names.index("runtime_ms")].round(9), strict=True))
+        known = [value for name, value in values.items() if name != "runtime_ms" and np.isfinite(value)]
+        return tuple(name for name in values if name != "runtime_ms" and known and values[name] == max(known))
 
 
 def rank_correlation(costs: Sequence[Mapping[str, Any]]) -> Correlation | None:
@@ -74,8 +74,9 @@ def rank_correlation(costs: Sequence[Mapping[str, Any]]) -> Correlation | None:
     whole = [cost for cost in costs if all(cost.get(name) is not None for name in COSTS)]
     if len(whole) < 3:
         return None
-    matrix = stats.spearmanr([[cost[name] for name in COSTS] for cost in whole]).statistic
-    return Correlation(tuple(COSTS), len(whole), np.atleast_2d(matrix))
+    ranks = stats.rankdata([[cost[name] for name in COSTS] for cost in whole], axis=0)
+    with np.errstate(invalid="ignore"):
+        return Correlation(tuple(COSTS), len(whole), np.corrcoef(ranks, rowvar=False))
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -94,56 +95,88 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
 def write_report(path: Path, files: Sequence[Path]) -> None:
     """Write one self-contained HTML file.
 
-    Costs and qualities of a model, which may be in different files, are joined by its name and scale.
+    What several files hold of one model, run by one engine in one precision, is joined; a cost of a model is shown
+    beside its quality where name and scale are the same, of several the one that ran alike.
 
     Args:
         path: the ``.html``.
         files: of `upres.evaluation.results.write_json`.
 
     Raises:
-        UpresError: if a file is not one of results, or there are none.
+        UpresError: if a file is not one of results, there are none, or two differ in what they say of the same.
         MissingExtra: if the workbench is not installed.
     """
     try:
+        import matplotlib  # noqa: F401
+        import scipy  # noqa: F401
         from jinja2 import Environment
-    except ImportError:
-        raise MissingExtra("What draws reports", "lab") from None
+    except ImportError as error:
+        raise MissingExtra(f"What draws reports ({error.name})", "lab") from None
     contents = [read_results(file) for file in files]
     results = [result for found, _ in contents for result in found]
     if not results:
         raise UpresError(f"{', '.join(map(str, files))}: no results to report")
-    costs = {(result.model, result.scale): result.cost for result in results if result.cost}
-    sets: dict[tuple[str, int], list[Result]] = {}
+    costs = [result for number, result in enumerate(results) if result.cost and result not in results[:number]]
+    sets: dict[tuple[str, int], dict[str, Result]] = {}
     for result in results:
         if result.means:
-            sets.setdefault((result.data, result.scale), []).append(result)
+            found = sets.setdefault((result.data, result.scale), {})
+            found[result.label] = _joined(found[result.label], result) if result.label in found else result
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(resources.files("upres.evaluation").joinpath("report.html").read_text("utf-8"))
     page = template.render(
         version=upres.__version__,
         quantities=COSTS,
-        sets=[_set(data, scale, found, costs) for (data, scale), found in sets.items()],
+        sets=[_set(data, scale, list(found.values()), costs) for (data, scale), found in sets.items()],
         costs=costs,
-        correlation=rank_correlation([cost for cost in costs.values() if cost]),
-        figures=[(figure.stem, _embedded(figure)) for _, figures in contents for figure in figures],
+        correlation=rank_correlation(list({(cost.model, cost.scale): cost.cost or {} for cost in costs}.values())),
+        figures=[
+            (f"{figure.parent.name}: {figure.stem}", _embedded(figure))
+            for figure in dict.fromkeys(figure.resolve() for _, figures in contents for figure in figures)
+        ],
     )
     part = path.with_name(path.name + ".part")
     part.write_text(page, "utf-8")
     part.replace(path)
 
 
-def _set(
-    data: str, scale: int, results: Sequence[Result], costs: Mapping[tuple[str, int], dict[str, Any] | None]
-) -> dict[str, Any]:
+def _joined(first: Result, second: Result) -> Result:
+    """What two files say of one model on one data set."""
+    if twice := sorted(name for name in first.means if second.means.get(name, first.means[name]) != first.means[name]):
+        raise UpresError(
+            f"two results of {first.label} on {first.data} x{first.scale} differ in {', '.join(twice)}: "
+            "leave one of the files out"
+        )
+    images = {
+        image: {**first.images.get(image, {}), **second.images.get(image, {})}
+        for image in dict.fromkeys([*first.images, *second.images])
+    }
+    return replace(
+        first,
+        conventions={**first.conventions, **second.conventions},
+        means={**first.means, **second.means},
+        images=images,
+    )
+
+
+def _cost_of(result: Result, costs: Sequence[Result]) -> dict[str, Any]:
+    """What a model costs, as it ran for the result if it was measured so."""
+    same = [cost for cost in costs if (cost.model, cost.scale) == (result.model, result.scale)]
+    same.sort(key=lambda cost: (cost.precision != result.precision, cost.engine != result.engine))
+    return (same[0].cost if same else None) or {}
+
+
+def _set(data: str, scale: int, results: Sequence[Result], costs: Sequence[Result]) -> dict[str, Any]:
     """What the template shows of one data set."""
+    beside = [_cost_of(result, costs) for result in results]
     measures = list(dict.fromkeys(name for result in results for name in result.means))
     quality = next((name for name in ("psnr_y", "psnr_rgb") if name in measures), None)
     plots = []
     for name, quantity in COSTS.items():
         points = {
-            result.model: (cost[name] / quantity.unit, result.means[quality])
-            for result in results
-            if quality in result.means and (cost := costs.get((result.model, scale))) and cost.get(name) is not None
+            number: (cost[name] / quantity.unit, result.means[quality or ""])
+            for number, (result, cost) in enumerate(zip(results, beside, strict=True), 1)
+            if cost.get(name) is not None and np.isfinite(result.means.get(quality or "", np.nan))
         }
         if len(points) > 1:
             plots.append(_plot(points, quantity.heading, quality or ""))
@@ -152,17 +185,17 @@ def _set(
         "results": results,
         "measures": measures,
         "conventions": {key: text for result in results for key, text in result.conventions.items()},
-        "costs": [costs.get((result.model, scale)) for result in results],
-        "images": list(results[0].images),
+        "costs": beside,
+        "images": list(dict.fromkeys(image for result in results for image in result.images)),
         "plots": plots,
     }
 
 
-def _plot(points: Mapping[str, tuple[float, float]], cost: str, quality: str) -> str:
-    """An SVG of the models and their front."""
+def _plot(points: Mapping[int, tuple[float, float]], cost: str, quality: str) -> str:
+    """An SVG of the models, by their numbers in the table, and their front."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "upres", "font.size": 9}):
         figure = Figure(figsize=(5.2, 3.6), layout="constrained")
@@ -171,15 +204,17 @@ def _plot(points: Mapping[str, tuple[float, float]], cost: str, quality: str) ->
         front = [values[index] for index in pareto_front(values)]
         axes.step(*zip(*front, strict=True), where="post", color="tab:orange", linewidth=1, zorder=1)
         axes.plot(*zip(*values, strict=True), "o", markersize=4, zorder=2)
-        middle = math.sqrt(min(x for x, _ in values) * max(x for x, _ in values))
-        for name, point in points.items():
-            side, offset = ("right", -5) if point[0] > middle else ("left", 5)
-            axes.annotate(name, point, xytext=(offset, 4), textcoords="offset points", ha=side)
-        axes.set(xscale="log", xlabel=cost, ylabel=f"{quality}, dB")
-        axes.margins(0.08)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(ScalarFormatter())
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        for number, point in points.items():
+            axes.annotate(str(number), point, xytext=(4, 4), textcoords="offset points")
+        axes.set(xlabel=cost, ylabel=f"{quality}, dB")
+        axes.margins(0.1)
+        least, _ = min(values)
+        most, _ = max(values)
+        if 0 < 4 * least < most:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(visible=True, alpha=0.3)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})

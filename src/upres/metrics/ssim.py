@@ -39,7 +39,7 @@ def ssim(
     Arguments are those of `upres.metrics.psnr`.
 
     Raises:
-        ValueError: if the images' sizes differ or fewer than 11 x 11 pixels are left after shaving.
+        ValueError: as `upres.metrics.psnr`, or if fewer than 11 x 11 pixels are left after shaving.
     """
     first, second = compared(sr, hr, shave=shave, on=on, round_luma=round_luma, round_images=round_images)
     if min(first.shape[:2]) < SIDE:
