@@ -1,17 +1,20 @@
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from upres.cli.main import app
 from upres.compression.export import export
 from upres.compression.reparameterise import merge
-from upres.networks import NetworkSpec
+from upres.networks import NetworkSpec, load
+from upres.networks.base import upscale_rgb8
 from upres.networks.bicubicpp import STEPS
 from upres.networks.checkpoint import save_checkpoint
 from upres.networks.count import count
-from upres.runtime import load_model
+from upres.runtime import Upscaler, load_model
 
 
 def test_the_model_carries_its_card(tmp_path: Path) -> None:
@@ -55,3 +58,45 @@ def test_what_only_training_needs_is_not_exported(tmp_path: Path) -> None:
     assert card.parameters == count(merge(network)).parameters < count(network).parameters
     weights = onnx.load(tmp_path / "a.onnx").graph.initializer
     assert {tuple(weight.dims[2:]) for weight in weights if len(weight.dims) == 4} == {(1, 1), (3, 3)}
+
+
+# Of their real size, each kind of operation that the literature brings.
+RELEASED = [
+    ("bsrn_ntire2022_x4", None),
+    ("carn_m_multi_official", 3),
+    ("efdn_ntire2022_x4", None),
+    ("espcn_x3_fannymonori", None),
+    ("falsr_a_x2_official", None),
+    ("fsrcnn_x3_saafke", None),
+    ("imdn_x4_official", None),
+    ("pan_x4_official", None),
+    ("rfdn_x4_official", None),
+    ("rlfn_ntire2022_x4", None),
+    ("span_ch28_ntire2024_x4", None),
+    ("vdsr_pytorch", 3),
+]
+
+
+@pytest.mark.parametrize(("name", "scale"), RELEASED, ids=[name for name, _ in RELEASED])
+def test_released_weights_become_models_that_make_the_same_picture(
+    tmp_path: Path, shared: Path, photograph: NDArray[np.uint8], name: str, scale: int | None
+) -> None:
+    weights = shared / f"reference/weights/{name}.safetensors"
+    card = export(weights, tmp_path / "a.onnx", scale=scale)
+    spec, network = load(weights, scale)
+    assert (card.network, card.arguments, card.scale) == (spec.name, spec.arguments, network.scale)
+    lr = photograph[60:101, 70:123]
+    expected = upscale_rgb8(network, lr).astype(int)
+    for engine in ("openvino", "onnxruntime"):
+        sr = Upscaler(tmp_path / "a.onnx", scale=card.scale, engine=engine, threads=1)(lr)
+        assert np.abs(sr - expected).max() <= 1
+
+
+def test_the_command_takes_released_weights(tmp_path: Path, shared: Path) -> None:
+    weights = shared / "reference/weights/carn_m_multi_official.safetensors"
+    result = CliRunner().invoke(app, ["export", str(weights), str(tmp_path / "carn_m_x2.onnx"), "--scale", "2"])
+    assert result.exit_code == 0, result.output
+    assert load_model(tmp_path / "carn_m_x2.onnx").card.scale == 2
+    result = CliRunner().invoke(app, ["export", str(weights), str(tmp_path / "carn_m_x5.onnx"), "--scale", "5"])
+    assert result.exit_code == 2
+    assert "not 5" in result.output

@@ -1,4 +1,4 @@
-"""``upres export``: from a checkpoint to a model."""
+"""``upres export``: from weights to a model."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ __all__ = ["command"]
 
 @shown_to_people
 def command(
-    checkpoint: Annotated[Path, typer.Argument(help="A .safetensors file of a training run.")],
+    weights: Annotated[Path, typer.Argument(help="A checkpoint of a training run, or a file that authors released.")],
     model: Annotated[Path, typer.Argument(help="The .onnx file to write; its name becomes the model's.")],
+    scale: Annotated[int | None, typer.Option(help="Of weights that serve several scales, the one to take.")] = None,
     data: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = "",
     recipe: Annotated[str, typer.Option(help="What it was trained with, for the card.")] = "",
     licence: Annotated[str, typer.Option(help="Of the weights, for the card.")] = "",
@@ -23,7 +24,7 @@ def command(
         list[Path] | None, typer.Option("--measure", help="Data sets whose PSNR the card shall state (repeatable).")
     ] = None,
 ) -> None:
-    """Write a checkpoint as a model that `upres --model` and `upres eval` take."""
+    """Write a network's weights as a model that `upres --model` and `upres eval` take."""
     from upres.errors import MissingExtra
 
     try:
@@ -34,10 +35,16 @@ def command(
     from upres.runtime import Upscaler
 
     def write(quality: dict[str, float]) -> int:
-        return export(checkpoint, model, data=data, recipe=recipe, licence=licence, quality=quality).scale
+        card = export(weights, model, scale=scale, data=data, recipe=recipe, licence=licence, quality=quality)
+        return card.scale
 
-    scale = write({})
+    native = write({})
     if measure:
+<<<<<<< HEAD
         upscaler = Upscaler(model, scale=scale)
         write({folder.resolve().name: round(mean_psnr(upscaler, folder, scale), 3) for folder in measure})
+=======
+        upscaler = Upscaler(model, scale=native)
+        write({folder.name: round(mean_psnr(upscaler, folder, native), 3) for folder in measure})
+>>>>>>> blend
     typer.echo(str(model))

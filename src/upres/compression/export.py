@@ -1,4 +1,4 @@
-"""Checkpoint in, model out: the network as ONNX with its card."""
+"""Weights in, model out: the network as ONNX with its card."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from upres.compression.reparameterise import merge
-from upres.networks import Network
-from upres.networks.checkpoint import load_checkpoint
+from upres.networks import Network, load
 from upres.networks.count import count
 from upres.runtime.card import Card
 from upres.runtime.model import CARD_KEY
@@ -21,28 +20,30 @@ __all__ = ["export"]
 
 
 def export(
-    checkpoint: Path,
+    weights: Path,
     path: Path,
     *,
+    scale: int | None = None,
     data: str = "",
     recipe: str = "",
     licence: str = "",
     quality: dict[str, float] | None = None,
 ) -> Card:
-    """Write a checkpoint's network, merged by `upres.compression.reparameterise`, as a model file named as the file is.
+    """Write a network, merged by `upres.compression.reparameterise`, as a model file named as the file is.
 
     Args:
-        checkpoint: a ``.safetensors`` of upres.
+        weights: a checkpoint of upres, or a file that a network's authors released: see `upres.networks.load`.
         path: the ``.onnx`` to write, atomically.
+        scale: see `upres.networks.load`.
         data: what it was trained on, for the card.
         recipe: what it was trained with, for the card.
         licence: of the weights, for the card.
         quality: data set to PSNR in dB, for the card.
 
     Raises:
-        ValueError: if the checkpoint cannot be read.
+        ValueError: if the weights cannot be read, are of no network known, or are not of the scale.
     """
-    spec, network = load_checkpoint(checkpoint)
+    spec, network = load(weights, scale)
     network = merge(network)
     counts = count(network, 256, 256)
     card = Card(

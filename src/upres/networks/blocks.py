@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -15,10 +15,12 @@ __all__ = [
     "ESA",
     "ContrastAttention",
     "Interpolation",
+    "NormalisedResidualBlock",
     "PixelShuffler",
     "bottleneck",
     "convolution",
     "deviation",
+    "outputs_of",
     "prime_factors",
     "reach",
 ]
@@ -53,6 +55,28 @@ def deviation(features: Tensor, correction: int) -> Tensor:
     variance = features.var((2, 3), correction=correction, keepdim=True)
     # The root's slope at 0, where a flat picture ends up, would make every gradient NaN.
     return variance.clamp(min=torch.finfo(torch.float32).tiny).sqrt()
+
+
+class NormalisedResidualBlock(nn.Sequential):
+    """Two 3x3 convolutions with batch norm, an activation between them, and the input added.
+
+    (N, channels, H, W) to the same shape; without padding two pixels less on every side.
+    """
+
+    def __init__(self, channels: int, activation: nn.Module, *, padding: bool = True) -> None:
+        super().__init__(
+            nn.Conv2d(channels, channels, 3, padding=int(padding), bias=False),
+            nn.BatchNorm2d(channels),
+            activation,
+            nn.Conv2d(channels, channels, 3, padding=int(padding), bias=False),
+            nn.BatchNorm2d(channels),
+        )
+        self.padding = padding
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Add to the input, or to its middle."""
+        skip = features if self.padding else features[..., 2:-2, 2:-2]
+        return skip + super().forward(features)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class PixelShuffler(nn.Sequential):
@@ -161,14 +185,24 @@ def prime_factors(scale: int) -> list[int]:
     return [scale]
 
 
-def reach(factors: Sequence[int], radii: Sequence[int]) -> int:
+def reach(factors: Sequence[int], end: int, between: int = 1) -> int:
     """LR pixels that convolutions after upscaling steps reach beyond an SR pixel's own LR pixel.
 
     Args:
         factors: of the steps, from LR to SR.
-        radii: what the convolutions between a step and the next reach together, in pixels of that resolution.
+        end: what the convolutions after the last step reach together, in SR pixels.
+        between: what those between a step and the next reach together, in pixels of that resolution.
     """
-    first, last = 0, math.prod(factors) - 1
-    for factor, radius in reversed(list(zip(factors, radii, strict=True))):
-        first, last = (first - radius) // factor, (last + radius) // factor
+    first, last, radius = 0, math.prod(factors) - 1, end
+    for factor in reversed(factors):
+        first, last, radius = (first - radius) // factor, (last + radius) // factor, between
     return max(-first, last)
+
+
+def outputs_of(layers: Iterable[nn.Module], features: Tensor) -> list[Tensor]:
+    """What each of the layers makes, which run one after the other, (N, channels, H, W) each."""
+    outputs = []
+    for layer in layers:
+        features = layer(features)
+        outputs.append(features)
+    return outputs

@@ -5,14 +5,16 @@ RFDN whose 3x3 convolutions are a 1x1 and then a depthwise one, with channel att
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from upres.networks.base import Network
-from upres.networks.blocks import ESA, ContrastAttention, PixelShuffler, convolution
+from upres.networks.blocks import ESA, ContrastAttention, PixelShuffler, convolution, outputs_of
 from upres.networks.published import ESA_NAMES, Published, State, length, prefixed, shuffled_scale
+from upres.networks.rfdn import ResidualFeatureDistillationBlock
 
 __all__ = ["BSRN", "PUBLISHED", "bsrn_ntire2022"]
 
@@ -52,8 +54,8 @@ class ChannelWeights(nn.Module):
         return self.fusion(features * self.weight)  # type: ignore[no-any-return]
 
 
-class EfficientSeparableDistillationBlock(nn.Module):
-    """ESDB: distil by 1x1 and refine by BSConv three times, fuse, attend twice.
+class EfficientSeparableDistillationBlock(ResidualFeatureDistillationBlock):
+    """ESDB: RFDB of BSConv, attention to channels after that to pixels, and the input added.
 
     Args:
         channels: of the features (N, channels, H, W), which keep their shape.
@@ -61,34 +63,16 @@ class EfficientSeparableDistillationBlock(nn.Module):
     """
 
     def __init__(self, channels: int, challenge: bool) -> None:
-        super().__init__()
-        distilled, inner = channels // 2, channels // 4
-        self.distillations = nn.ModuleList(convolution(channels, distilled, 1) for _ in range(3))
-        self.refinements = nn.ModuleList(BlueprintConvolution(channels, channels, bias=challenge) for _ in range(3))
-        self.last = BlueprintConvolution(channels, distilled, bias=challenge)
-        self.activation = nn.GELU()
-        self.fusion = convolution(4 * distilled, channels, 1)
-        middle = nn.Sequential(
-            BlueprintConvolution(inner, inner, bias=challenge),
-            nn.GELU(),
-            BlueprintConvolution(inner, inner, bias=challenge),
-            nn.GELU(),
-            BlueprintConvolution(inner, inner, bias=challenge),
-        )
+        layer = partial(BlueprintConvolution, bias=challenge)
+        inner = channels // 4
+        middle = nn.Sequential(layer(inner, inner), nn.GELU(), layer(inner, inner), nn.GELU(), layer(inner, inner))
         stride = None if challenge else BlueprintConvolution(inner, inner, stride=2)
-        self.spatial_attention = ESA(channels, inner, middle, stride)
+        super().__init__(channels, ESA(channels, inner, middle, stride), layer, nn.GELU())
         self.channel_attention = ChannelWeights(channels) if challenge else ContrastAttention(channels)
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, channels, H, W) to the same shape."""
-        parts = []
-        refined = features
-        for distil, refine in zip(self.distillations, self.refinements, strict=True):
-            parts.append(self.activation(distil(refined)))
-            refined = self.activation(refine(refined) + refined)
-        parts.append(self.activation(self.last(refined)))
-        fused = self.fusion(torch.cat(parts, dim=1))
-        return features + self.channel_attention(self.spatial_attention(fused))  # type: ignore[no-any-return]
+        return features + self.channel_attention(super().forward(features))  # type: ignore[no-any-return]
 
 
 class BSRN(Network):
@@ -113,10 +97,8 @@ class BSRN(Network):
     def upscale(self, lr: Tensor) -> Tensor:
         """See `Network.upscale`."""
         shallow = self.head(torch.cat([lr] * REPEATS, dim=1))  # (N, channels, H, W)
-        outputs = [shallow]
-        for block in self.blocks:
-            outputs.append(block(outputs[-1]))
-        deep = self.end(self.fusion(torch.cat(outputs[1:], dim=1)))
+        outputs = outputs_of(self.blocks, shallow)
+        deep = self.end(self.fusion(torch.cat(outputs, dim=1)))
         return self.upsampler(shallow + deep)  # type: ignore[no-any-return]
 
 
@@ -147,11 +129,11 @@ PUBLISHED = (
             **_separable("B{1}.c{1}_r", "blocks.{}.refinements.{}"),
             **_separable("B{1}.c4", "blocks.{}.last"),
             "B{1}.c5": "blocks.{}.fusion",
-            **prefixed("B{1}.esa", "blocks.{}.spatial_attention", ESA_NAMES),
-            **_separable("B{1}.esa.conv2", "blocks.{}.spatial_attention.stride"),
-            **_separable("B{1}.esa.conv_max", "blocks.{}.spatial_attention.middle.0"),
-            **_separable("B{1}.esa.conv3", "blocks.{}.spatial_attention.middle.2"),
-            **_separable("B{1}.esa.conv3_", "blocks.{}.spatial_attention.middle.4"),
+            **prefixed("B{1}.esa", "blocks.{}.attention", ESA_NAMES),
+            **_separable("B{1}.esa.conv2", "blocks.{}.attention.stride"),
+            **_separable("B{1}.esa.conv_max", "blocks.{}.attention.middle.0"),
+            **_separable("B{1}.esa.conv3", "blocks.{}.attention.middle.2"),
+            **_separable("B{1}.esa.conv3_", "blocks.{}.attention.middle.4"),
             "B{1}.cw": "blocks.{}.channel_attention.weight",
             "B{1}.conv_out": "blocks.{}.channel_attention.fusion",
             "B{1}.cca.conv_du.{0}": "blocks.{}.channel_attention.bottleneck.{}",

@@ -98,7 +98,7 @@ class CARN(Network):
         if scale not in scales:
             raise ValueError(f"scale must be one of scales {tuple(scales)}, not {scale}")
         factors = prime_factors(scale)
-        super().__init__(scale, halo=2 + 2 * STEPS**2 + reach(factors, [1] * len(factors)))
+        super().__init__(scale, halo=2 + 2 * STEPS**2 + reach(factors, 1))
 
         def cascading() -> Cascade:
             residuals = (ResidualBlock(channels, mobile, groups) for _ in range(1 if mobile else STEPS))

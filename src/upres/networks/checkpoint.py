@@ -15,7 +15,7 @@ __all__ = ["load_checkpoint", "save_checkpoint"]
 
 
 def save_checkpoint(path: Path, spec: NetworkSpec, network: nn.Module) -> None:
-    """Write a ``.safetensors`` file atomically, readable by `load_checkpoint` alone."""
+    """Write a ``.safetensors`` file atomically, from which alone `load_checkpoint` rebuilds the network."""
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     part = path.with_suffix(".part")
     save_file(state, part, metadata={"network": spec.name, "arguments": json.dumps(spec.arguments)})

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from upres.networks.base import Network
-from upres.networks.blocks import ESA, PixelShuffler, convolution
+from upres.networks.blocks import ESA, PixelShuffler, convolution, outputs_of
 from upres.networks.published import ESA_NAMES, Published, State, prefixed, shuffled_scale
 
 __all__ = ["EFDN", "PUBLISHED"]
@@ -34,9 +34,7 @@ class EdgeEnhancedFeatureDistillationBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """What is distilled from the input and all layers, and the input added."""
-        outputs = [features]
-        for layer in self.layers:
-            outputs.append(layer(outputs[-1]))
+        outputs = [features, *outputs_of(self.layers, features)]
         parts = [distil(output) for distil, output in zip(self.distillations, outputs, strict=True)]
         return features + self.attention(self.fusion(torch.cat(parts, dim=1)))  # type: ignore[no-any-return]
 

@@ -144,7 +144,7 @@ class FALSR(LumaNetwork):
             radii.append(max(radii[source] for source in sources) + cell.radius)
         super().__init__(
             scale,
-            halo=max(radii[source] for source in connections[-1]) + 1 + reach([scale], [1]),
+            halo=max(radii[source] for source in connections[-1]) + 1 + reach([scale], 1),
             studio_range=False,
         )
         self.connections = connections

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from upres.networks.blocks import ContrastAttention, convolution
+from upres.networks.blocks import ContrastAttention, convolution, outputs_of
 from upres.networks.longskip import LongSkipNetwork
 from upres.networks.published import Published, State, length, shuffled_scale
 
@@ -85,10 +85,8 @@ class IMDN(LongSkipNetwork):
 
     def deep(self, shallow: Tensor) -> Tensor:
         """See `LongSkipNetwork.deep`."""
-        outputs = [shallow]
-        for block in self.blocks:
-            outputs.append(block(outputs[-1]))
-        return self.fusion(torch.cat(outputs[1:], dim=1)) if self.fusion else outputs[-1]
+        outputs = outputs_of(self.blocks, shallow)
+        return self.fusion(torch.cat(outputs, dim=1)) if self.fusion else outputs[-1]
 
 
 def imdn_baseline(scale: int = 4) -> IMDN:

@@ -15,33 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from upres.networks.base import Network
-from upres.networks.blocks import convolution
+from upres.networks.blocks import NormalisedResidualBlock, convolution
 
 __all__ = ["Johnson", "JohnsonStyleTransfer"]
 
 END_RADIUS = 4  # of the 9x9 convolutions
-
-
-class ResidualBlock(nn.Sequential):
-    """Two 3x3 convolutions with batch norm, ReLU between them, and the input added.
-
-    (N, channels, H, W) to the same shape; without padding two pixels less on every side.
-    """
-
-    def __init__(self, channels: int, *, padding: bool) -> None:
-        super().__init__(
-            nn.Conv2d(channels, channels, 3, padding=int(padding), bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=int(padding), bias=False),
-            nn.BatchNorm2d(channels),
-        )
-        self.padding = padding
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Add to the input, or to its middle."""
-        skip = features if self.padding else features[..., 2:-2, 2:-2]
-        return skip + super().forward(features)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class Johnson(Network):
@@ -63,7 +41,7 @@ class Johnson(Network):
         first, last = _reach_of_tail(0, scale - 1, doublings)
         super().__init__(scale, halo=END_RADIUS + 2 * blocks + max(-first, last))
         self.head = nn.Sequential(*_normalised(convolution(3, channels, 9, bias=False)))
-        self.blocks = nn.Sequential(*(ResidualBlock(channels, padding=True) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(NormalisedResidualBlock(channels, nn.ReLU()) for _ in range(blocks)))
         self.tail = _tail([channels] * (doublings + 1))
 
     def upscale(self, lr: Tensor) -> Tensor:
@@ -98,7 +76,9 @@ class JohnsonStyleTransfer(Network):
             *_normalised(convolution(channels, 2 * channels, stride=2, bias=False)),
             *_normalised(convolution(2 * channels, 4 * channels, stride=2, bias=False)),
         )
-        self.blocks = nn.Sequential(*(ResidualBlock(4 * channels, padding=False) for _ in range(blocks)))
+        self.blocks = nn.Sequential(
+            *(NormalisedResidualBlock(4 * channels, nn.ReLU(), padding=False) for _ in range(blocks))
+        )
         self.tail = _tail([4 * channels, 2 * channels, channels])
 
     def upscale(self, lr: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from upres.networks.base import Network
-from upres.networks.blocks import DIV2K_MEAN, PixelShuffler, bottleneck, convolution, deviation
+from upres.networks.blocks import DIV2K_MEAN, PixelShuffler, bottleneck, convolution, deviation, outputs_of
 from upres.networks.published import Published, State, length, prefixed, shuffled_scale
 
 __all__ = ["PUBLISHED", "LatticeNet"]
@@ -122,10 +122,8 @@ class LatticeNet(Network):
     def upscale(self, lr: Tensor) -> Tensor:
         """See `Network.upscale`."""
         shallow = self.head((lr - self.mean) * self.value_range)  # (N, channels, H, W)
-        outputs = [shallow]
-        for block in self.blocks:
-            outputs.append(block(outputs[-1]))
-        sr = self.upsampler(self.end(shallow + self.fusion(outputs[1:])))
+        outputs = outputs_of(self.blocks, shallow)
+        sr = self.upsampler(self.end(shallow + self.fusion(outputs)))
         return sr / self.value_range + self.mean  # type: ignore[no-any-return]
 
 

@@ -50,8 +50,7 @@ class MSRResNet(Network):
 
     def __init__(self, scale: int = 4, channels: int = 64, blocks: int = 16) -> None:
         factors = prime_factors(scale)
-        radii = [*[1] * (len(factors) - 1), 2]
-        super().__init__(scale, halo=2 + 2 * blocks + reach(factors, radii))
+        super().__init__(scale, halo=2 + 2 * blocks + reach(factors, 2))
         self.activation = nn.LeakyReLU(0.1)
         self.head = convolution(3, channels)
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))

@@ -79,8 +79,7 @@ class PAN(Network):
 
     def __init__(self, scale: int = 4, channels: int = 40, blocks: int = 16, upsampling_channels: int = 24) -> None:
         factors = prime_factors(scale)
-        radii = [*[2] * (len(factors) - 1), 3]
-        super().__init__(scale, halo=2 + 2 * blocks + reach(factors, radii))
+        super().__init__(scale, halo=2 + 2 * blocks + reach(factors, 3, between=2))
         self.head = convolution(3, channels)
         self.blocks = nn.Sequential(*(SCPA(channels) for _ in range(blocks)))
         self.end = convolution(channels, channels)

@@ -6,6 +6,7 @@ pixels. By default the winner of AIM 2020, whose weights are released; the netwo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from upres.networks.base import Network
-from upres.networks.blocks import ESA, convolution
+from upres.networks.blocks import ESA, convolution, outputs_of
 from upres.networks.published import ESA_NAMES, Published, State, length, prefixed, shuffled_scale
 
-__all__ = ["PUBLISHED", "RFDN"]
+__all__ = ["PUBLISHED", "RFDN", "ResidualFeatureDistillationBlock"]
 
 
 class ResidualFeatureDistillationBlock(nn.Module):
@@ -24,18 +25,26 @@ class ResidualFeatureDistillationBlock(nn.Module):
 
     Args:
         channels: of the features (N, channels, H, W), which keep their shape.
-        attention_channels: inside the ESA.
+        attention: of the same shape.
+        layer: makes the 3x3 convolutions, of the numbers of input and output channels.
+        activation: after each distillation and refinement.
     """
 
-    def __init__(self, channels: int, attention_channels: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        attention: ESA,
+        layer: Callable[[int, int], nn.Module] = convolution,
+        activation: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         distilled = channels // 2
         self.distillations = nn.ModuleList(convolution(channels, distilled, 1) for _ in range(3))
-        self.refinements = nn.ModuleList(convolution(channels, channels) for _ in range(3))
-        self.last = convolution(channels, distilled)
-        self.activation = nn.LeakyReLU(0.05)
+        self.refinements = nn.ModuleList(layer(channels, channels) for _ in range(3))
+        self.last = layer(channels, distilled)
+        self.activation = activation or nn.LeakyReLU(0.05)
         self.fusion = convolution(4 * distilled, channels, 1)
-        self.attention = ESA(channels, attention_channels)
+        self.attention = attention
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, channels, H, W) to the same shape."""
@@ -70,7 +79,7 @@ class RFDN(Network):
         self.value_range = value_range
         self.head = convolution(3, channels)
         self.blocks = nn.ModuleList(
-            ResidualFeatureDistillationBlock(channels, attention_channels) for _ in range(blocks)
+            ResidualFeatureDistillationBlock(channels, ESA(channels, attention_channels)) for _ in range(blocks)
         )
         self.fusion = nn.Sequential(convolution(blocks * channels, channels, 1), nn.LeakyReLU(0.05))
         self.end = convolution(channels, channels)
@@ -79,10 +88,8 @@ class RFDN(Network):
     def upscale(self, lr: Tensor) -> Tensor:
         """See `Network.upscale`."""
         shallow = self.head(lr * self.value_range)  # (N, channels, H, W)
-        outputs = [shallow]
-        for block in self.blocks:
-            outputs.append(block(outputs[-1]))
-        deep = self.end(self.fusion(torch.cat(outputs[1:], dim=1)))
+        outputs = outputs_of(self.blocks, shallow)
+        deep = self.end(self.fusion(torch.cat(outputs, dim=1)))
         return F.pixel_shuffle(self.tail(shallow + deep) / self.value_range, self.scale)
 
 

@@ -8,26 +8,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from upres.networks.base import Network
-from upres.networks.blocks import PixelShuffler, convolution, prime_factors, reach
+from upres.networks.blocks import NormalisedResidualBlock, PixelShuffler, convolution, prime_factors, reach
 
 __all__ = ["SRResNet"]
-
-
-class ResidualBlock(nn.Sequential):
-    """Convolution, normalisation, PReLU, convolution, normalisation, and the input added."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(
-            convolution(channels, channels, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.PReLU(),
-            convolution(channels, channels, bias=False),
-            nn.BatchNorm2d(channels),
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, channels, H, W) to the same shape."""
-        return features + super().forward(features)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class SRResNet(Network):
@@ -41,10 +24,9 @@ class SRResNet(Network):
 
     def __init__(self, scale: int = 4, channels: int = 64, blocks: int = 16) -> None:
         factors = prime_factors(scale)
-        radii = [*[1] * (len(factors) - 1), 4]
-        super().__init__(scale, halo=4 + 2 * blocks + 2 + reach(factors, radii))
+        super().__init__(scale, halo=4 + 2 * blocks + 2 + reach(factors, 4))
         self.head = nn.Sequential(convolution(3, channels, 9), nn.PReLU())
-        self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(NormalisedResidualBlock(channels, nn.PReLU()) for _ in range(blocks)))
         self.end = nn.Sequential(convolution(channels, channels, bias=False), nn.BatchNorm2d(channels))
         self.upsamplers = nn.Sequential(
             *(nn.Sequential(PixelShuffler(channels, factor, channels), nn.PReLU()) for factor in factors)
