@@ -1,7 +1,6 @@
-import itertools
-
 """Models whose halo is the whole picture: whole where it is small, blended of overlapping tiles where it is not."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 

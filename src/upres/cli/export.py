@@ -40,11 +40,6 @@ def command(
 
     native = write({})
     if measure:
-<<<<<<< HEAD
-        upscaler = Upscaler(model, scale=scale)
-        write({folder.resolve().name: round(mean_psnr(upscaler, folder, scale), 3) for folder in measure})
-=======
         upscaler = Upscaler(model, scale=native)
-        write({folder.name: round(mean_psnr(upscaler, folder, native), 3) for folder in measure})
->>>>>>> blend
+        write({folder.resolve().name: round(mean_psnr(upscaler, folder, native), 3) for folder in measure})
     typer.echo(str(model))
