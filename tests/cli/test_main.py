@@ -102,7 +102,7 @@ def test_folders_report_bad_files_at_the_end(picture: Path) -> None:
         (["eval", "none", "-d", "."], "choose one of"),
         (["eval", "fast_x2", "-d", "nowhere"], "nowhere"),
         (["train", "none", "-o", "x"], "no recipe is called"),
-        (["export", "none.safetensors", "a.onnx"], "not a readable checkpoint"),
+        (["export", "none.safetensors", "a.onnx"], "not a readable"),
         (["train", "fast_x2", "-o", "/dev/null/run"], "/dev/null/run"),
     ],
 )

@@ -95,7 +95,7 @@ def test_what_several_files_say_of_one_model_stands_in_one_line(tmp_path: Path) 
     table = rows((tmp_path / "report.html").read_text("utf-8"), "Set5 ×4")
     assert [row[1] for row in table] == ["bicubic", "small", "middle", "&lt;slow&gt;"]
     assert table[0][2:4] == ["28.43", "0.8100"]
-    assert table[1][2:4] == ["31.0000", "–"]
+    assert table[1][2:4] == ["31.00", "–"]
     write_json(files[3], [replace(RESULTS[0], means={"psnr_y": 20.0})])
     with pytest.raises(UpresError, match="two results of bicubic on Set5 x4 differ in psnr_y: leave one"):
         write_report(tmp_path / "report.html", [files[0], files[3]])
