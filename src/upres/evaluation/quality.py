@@ -71,7 +71,10 @@ def evaluate(
         data,
         method.engine,
         method.precision,
-        conventions={name: f"{measure.title}: {measure.convention}" for name, measure in measures.items()},
+        conventions={
+            name: f"{measure.title}, {measure.better} is better: {measure.convention}"
+            for name, measure in measures.items()
+        },
         means={name: measure.mean([values[name] for values in images.values()]) for name, measure in measures.items()},
         images=images,
     )
