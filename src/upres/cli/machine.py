@@ -31,6 +31,7 @@ def command(
     from upres.errors import MissingExtra
     from upres.evaluation import hpcg, hpl
     from upres.evaluation.machine import MEMORY, PRECISIONS, measure
+    from upres.evaluation.results import write_text
 
     prepare(json)
     gradients, linpack, missing = None, None, ""
@@ -65,6 +66,6 @@ def command(
 
     if json:
         results = {"hpl": linpack and linpack.facts(), "hpcg": gradients and gradients.facts()}
-        json.write_text(dumps(machine.facts() | results, indent=1) + "\n", "utf-8")
+        write_text(json, dumps(machine.facts() | results, indent=1) + "\n")
     if (linpack and not linpack.passed) or (gradients and not gradients.valid):
         raise typer.Exit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -76,44 +76,20 @@ class Settings:
     models: Models = Models()  # it is frozen
 
 
-def _psnr_y(settings: Settings) -> Measure:
-    return Measure(
-        "PSNR",
-        f"dB, {_on_y(settings)}",
-        "higher",
-        2,
-        lambda sr, hr: psnr(sr, hr, shave=settings.scale, round_luma=settings.round_luma),
-    )
+def _on_luma(title: str, unit: str, digits: int, metric: Callable[..., float]) -> Callable[[Settings], Measure]:
+    def make(settings: Settings) -> Measure:
+        options = {"shave": settings.scale, "round_luma": settings.round_luma}
+        return Measure(title, unit + _on_y(settings), "higher", digits, partial(metric, **options))
+
+    return make
 
 
-def _ssim_y(settings: Settings) -> Measure:
-    return Measure(
-        "SSIM",
-        f"{_on_y(settings)}",
-        "higher",
-        4,
-        lambda sr, hr: ssim(sr, hr, shave=settings.scale, round_luma=settings.round_luma),
-    )
+def _on_rgb(title: str, convention: str, digits: int, metric: Callable[..., float]) -> Callable[[Settings], Measure]:
+    def make(settings: Settings) -> Measure:
+        told = f"{convention}, {settings.scale} pixels shaved"
+        return Measure(title, told, "higher", digits, partial(metric, shave=settings.scale, on="rgb"))
 
-
-def _psnr_rgb(settings: Settings) -> Measure:
-    return Measure(
-        "PSNR RGB",
-        f"dB, on RGB, {settings.scale} pixels shaved",
-        "higher",
-        2,
-        lambda sr, hr: psnr(sr, hr, shave=settings.scale, on="rgb"),
-    )
-
-
-def _ssim_rgb(settings: Settings) -> Measure:
-    return Measure(
-        "SSIM RGB",
-        f"mean of the channels, {settings.scale} pixels shaved",
-        "higher",
-        4,
-        lambda sr, hr: ssim(sr, hr, shave=settings.scale, on="rgb"),
-    )
+    return make
 
 
 def _rmse(_: Settings) -> Measure:
@@ -186,10 +162,10 @@ def _lpips(settings: Settings) -> Measure:
 
 
 MEASURES: dict[str, Callable[[Settings], Measure]] = {
-    "psnr_y": _psnr_y,
-    "ssim_y": _ssim_y,
-    "psnr_rgb": _psnr_rgb,
-    "ssim_rgb": _ssim_rgb,
+    "psnr_y": _on_luma("PSNR", "dB, ", 2, psnr),
+    "ssim_y": _on_luma("SSIM", "", 4, ssim),
+    "psnr_rgb": _on_rgb("PSNR RGB", "dB, on RGB", 2, psnr),
+    "ssim_rgb": _on_rgb("SSIM RGB", "mean of the channels", 4, ssim),
     "rmse": _rmse,
     "niqe": _niqe,
     "ma": _ma,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import upres
 from upres.errors import MissingExtra, UpresError
-from upres.evaluation.results import Result, read_results
+from upres.evaluation.results import Result, read_results, write_text
 
 __all__ = ["COSTS", "Correlation", "pareto_front", "rank_correlation", "write_report"]
 
@@ -135,9 +135,7 @@ def write_report(path: Path, files: Sequence[Path]) -> None:
             for figure in dict.fromkeys(figure.resolve() for _, figures in contents for figure in figures)
         ],
     )
-    part = path.with_name(path.name + ".part")
-    part.write_text(page, "utf-8")
-    part.replace(path)
+    write_text(path, page)
 
 
 def _joined(first: Result, second: Result) -> Result:

@@ -14,7 +14,7 @@ from typing import Any
 import upres
 from upres.errors import UpresError
 
-__all__ = ["Result", "read_results", "write_csv", "write_json"]
+__all__ = ["Result", "read_results", "write_csv", "write_json", "write_text"]
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,13 @@ def write_json(path: Path, results: Sequence[Result], figures: Sequence[Path] = 
         "results": [_without_infinity(asdict(result)) for result in results],
         "figures": [Path(os.path.relpath(figure, path.parent)).as_posix() for figure in figures],
     }
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file atomically: a killed process leaves the old file or the new one."""
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", "utf-8")
+    part.write_text(text, "utf-8")
     part.replace(path)
 
 
