@@ -1,9 +1,11 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,11 @@ from upres.images import Picture, read, resize, write
 from upres.networks.checkpoint import load_checkpoint
 from upres.training import trainer
 from upres.training.data import load_photographs
+from upres.training.log import summary
+from upres.training.processes import Processes
 from upres.training.recipe import Recipe, load_recipe
-from upres.training.trainer import learning_rate, train
+from upres.training.stage import StageRun, learning_rate
+from upres.training.trainer import train
 
 RECIPE = """
 [network]
@@ -91,6 +96,32 @@ def test_training_lowers_the_loss_and_beats_bicubic_or_the_start(tmp_path: Path,
     assert list(out.glob("events.out.tfevents.*"))
 
 
+def test_a_run_says_what_it_came_to(tmp_path: Path, recipe: Any) -> None:
+    out = tmp_path / "run"
+    train(recipe(150), out, log_every=10, quiet=True)
+    start = metrics(out)[0]
+    assert start["step"] == 0
+    assert start["bicubic"] == pytest.approx(start["psnr"], abs=4)  # the anchor alone is nearest-neighbour
+    card = json.loads((out / "card.json").read_text())
+    assert card["network"] == "bicubicpp"
+    assert card["recipe"] == "recipe"
+    assert card["trained"].startswith("160 of 160 steps in 0.0")
+    assert card["psnr"] == metrics(out)[-1]["psnr"]
+    found = re.fullmatch(r"loss ([\d.]+) to ([\d.]+), psnr ([\d.]+) to ([\d.]+) dB, bicubic ([\d.]+) dB", summary(out))
+    assert found
+    loss, less, psnr, more, _ = map(float, found.groups())
+    assert less < loss
+    assert more > psnr
+
+
+SHAPED = (
+    "network.bias=true",
+    "stage.0.after=['remove_biases']",
+    "stage.1.before=[{name='add_bases', count=2}]",
+    "stage.1.after=['merge']",
+    "stage.1.frozen=['head']",
+)
+
 EVERYTHING = (
     "stage.0.losses={l1=1.0, adversarial={weight=0.01, kind='relativistic_average', channels=2, hidden=4}}",
     "stage.1.losses={ssim=1.0, adversarial={weight=0.01, channels=2, hidden=4}}",
@@ -108,7 +139,7 @@ EVERYTHING = (
 )
 
 
-@pytest.mark.parametrize(("optimizer", "changes"), [("adam", ()), ("soap", ()), ("adam", EVERYTHING)])
+@pytest.mark.parametrize(("optimizer", "changes"), [("adam", ()), ("soap", ()), ("adam", EVERYTHING), ("adam", SHAPED)])
 def test_a_killed_run_goes_on_to_the_same_weights_bit_by_bit(
     tmp_path: Path, recipe: Any, optimizer: str, changes: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,19 +147,19 @@ def test_a_killed_run_goes_on_to_the_same_weights_bit_by_bit(
     whole = train(made, tmp_path / "whole", validate_every=20, log_every=10, quiet=True)
 
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)  # save at every step
-    save = trainer._StageRun.save
+    save = trainer._Training._save
     stops = [17, 33, 40, 44, 50]
 
     class Killed(Exception):
         pass
 
-    def save_and_die(run: Any, out: Path, recipe: Recipe, number: int, total: int) -> None:
-        save(run, out, recipe, number, total)
+    def save_and_die(training: Any, run: StageRun, number: int, total: int) -> None:
+        save(training, run, number, total)
         if stops and total == stops[0]:
             stops.pop(0)
             raise Killed
 
-    monkeypatch.setattr(trainer._StageRun, "save", save_and_die)
+    monkeypatch.setattr(trainer._Training, "_save", save_and_die)
     while stops:
         with pytest.raises(Killed):
             train(made, tmp_path / "parts", validate_every=20, log_every=10, quiet=True)
@@ -230,9 +261,81 @@ def test_the_class_module_of_classsr_learns_to_choose_and_to_share(tmp_path: Pat
         "stage.1.losses={l1=1.0}",
     ]
     train(recipe(10, "adam", *changes), tmp_path / "run", log_every=1, quiet=True)
-    first = metrics(tmp_path / "run")[0]
+    first = next(value for value in metrics(tmp_path / "run") if "loss" in value)
     assert first["loss.class_loss"] == pytest.approx(1, abs=0.3)  # at first no class is likelier: 0.5 · (M - 1)
     assert first["loss.average_loss"] < 1
+
+
+def test_actions_change_the_network_between_stages(tmp_path: Path, recipe: Any) -> None:
+    parts = train(recipe(20, "adam", *SHAPED), tmp_path / "run", quiet=True)
+    _, network = load_checkpoint(parts)
+    assert {name.rpartition(".")[2] for name in network.state_dict()} == {"weight"}
+    assert {weight.ndim for weight in network.parameters()} == {4}  # the kernels' bases are merged
+
+
+def test_frozen_modules_stay_and_a_module_trains_alone(tmp_path: Path, recipe: Any) -> None:
+    changes = [
+        "network={name='classsr', scale=4, base='fsrcnn', channels=[4, 6, 8]}",
+        "stage.0.module='branches.1'",
+        "stage.1.losses={l1=1.0, class_loss=0.5, average_loss=3.0}",
+        "stage.1.frozen=['branches']",
+    ]
+    made = recipe(10, "adam", *changes)
+    torch.manual_seed(made.seed)
+    fresh = made.network.build().state_dict()
+    one = train(replace(made, stages=made.stages[:1]), tmp_path / "one", quiet=True)
+    both = train(made, tmp_path / "both", quiet=True)
+    first, second = (load_checkpoint(path)[1].state_dict() for path in (one, both))
+
+    def changed(before: Any, after: Any) -> set[str]:
+        return {".".join(name.split(".")[:2]) for name in before if not torch.equal(before[name], after[name])}
+
+    assert changed(fresh, first) == {"branches.1"}
+    assert changed(first, second) == {"class_module.convolutions", "class_module.dense"}
+
+
+def test_a_run_starts_from_weights_of_another_scale(tmp_path: Path, recipe: Any) -> None:
+    earlier = train(recipe(5), tmp_path / "earlier", quiet=True)
+    other = ["network.scale=3", f"stage.0.before=[{{name='load', checkpoint='{earlier}', fitting=true}}]"]
+    still = [f"stage.{number}.learning_rate=0" for number in (0, 1)]
+    later = train(recipe(5, "adam", *other, *still), tmp_path / "later", quiet=True)
+    old, new = load_checkpoint(earlier)[1].state_dict(), load_checkpoint(later)[1].state_dict()
+    assert torch.equal(old["head.weight"], new["head.weight"])
+    assert old["tail.weight"].shape != new["tail.weight"].shape
+    with pytest.raises(RecipeError, match=r"stage.0.before: load: .* fitting = true takes what fits"):
+        train(
+            recipe(5, "adam", *(change.replace(", fitting=true", "") for change in other)), tmp_path / "x", quiet=True
+        )
+
+
+@pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="needs gloo")
+@pytest.mark.parametrize(
+    ("losses", "difference"),
+    [("{l1=1.0}", 1e-4), ("{l1=1.0, adversarial={weight=1e-3, channels=2, hidden=4}}", 5e-3)],
+    ids=["pixels", "adversarial"],  # whose discriminator has batch norm, over fewer patches in each process
+)
+def test_two_processes_train_the_same_weights_as_one(
+    tmp_path: Path, recipe: Any, losses: str, difference: float
+) -> None:
+    changes = [f"stage.0.losses={losses}", "stage.0.accumulate=2", "stage.0.learning_rate=1e-3"]
+    made = recipe(12, "adam", *changes)
+    one = train(made, tmp_path / "one", quiet=True)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--no-python"]
+    command += [str(Path(sys.executable).with_name("upres")), "train"]
+    command += [str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "two"), "--accelerator=cpu", "--quiet"]
+    for change in (f'data.train="{made.data.train}"', f'data.validation="{made.data.validation}"', *changes):
+        command += ["--set", change]
+    command += ["--set", "stage.0.precision=32-true", "--set", "stage.1.precision=32-true"]
+    subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120)
+    for a, b in zip(weights(one), weights(tmp_path / "two" / "checkpoint.safetensors"), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=difference)
+    assert [line["step"] for line in metrics(tmp_path / "two")] == [0, 12, 12, 22, 22]
+
+
+def test_a_batch_that_cannot_be_shared_is_said(tmp_path: Path, recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Processes, "started", lambda: Processes(0, 3))
+    with pytest.raises(RecipeError, match=r"stage.0.batch = 4: cannot be shared by 3 processes"):
+        train(recipe(5), tmp_path / "run", quiet=True)
 
 
 def test_batch_norm_is_averaged_and_validated_with_its_statistics(tmp_path: Path, recipe: Any) -> None:
@@ -271,15 +374,15 @@ def test_weights_that_are_not_finite_never_replace_the_checkpoint(
     tmp_path: Path, recipe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
-    step = trainer._StageRun.step
+    step = StageRun.step
 
     def poisoned(run: Any, number: int, lr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
         loss = step(run, number, lr, hr)
         if number == 9:  # the last of its stage
-            run.raw.head.weight.data.fill_(float("nan"))
+            run.whole.head.weight.data.fill_(float("nan"))
         return loss
 
-    monkeypatch.setattr(trainer._StageRun, "step", poisoned)
+    monkeypatch.setattr(StageRun, "step", poisoned)
     with pytest.raises(UpresError, match="weights are no longer finite at step 10"):
         train(recipe(10), tmp_path / "run", quiet=True)
     assert all(weight.isfinite().all() for weight in weights(tmp_path / "run" / "checkpoint.safetensors"))
@@ -307,15 +410,15 @@ def test_the_schedule_of_a_recipe_is_kept(recipe: Any) -> None:
 
 def test_batches_depend_on_the_seed_alone_and_match_lr_to_hr(folders: tuple[Path, Path]) -> None:
     photographs = load_photographs(str(folders[0]), 3, 16)
-    lr, hr = photographs.batch((0, 1, 2), 5, 16)
-    again, _ = photographs.batch((0, 1, 2), 5, 16)
-    other, _ = photographs.batch((0, 1, 3), 5, 16)
+    lr, hr = photographs.batch((0, 1), 2, 5, 16)
+    again, _ = photographs.batch((0, 1), 2, 5, 16)
+    other, _ = photographs.batch((0, 1), 3, 5, 16)
     assert lr.shape == (5, 3, 16, 16)
     assert hr.shape == (5, 3, 48, 48)
     assert torch.equal(lr, again)
     assert not torch.equal(lr, other)
     for number in range(8):
-        lr, hr = photographs.batch((number,), 3, 16)
+        lr, hr = photographs.batch((), number, 3, 16)
         for patch, whole in zip(lr, hr, strict=True):
             small: NDArray[np.float32] = resize(whole.permute(1, 2, 0).numpy(), (16, 16))
             inside = np.abs(small - patch.permute(1, 2, 0).numpy())[3:-3, 3:-3]

@@ -22,6 +22,9 @@ def command(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: stage.0.steps=1000.")
     ] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="Two minutes that show whether it learns: the recipe's [smoke].")
+    ] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="At most this many.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
@@ -31,6 +34,7 @@ def command(
     try:
         import torch
 
+        from upres.training.log import summary
         from upres.training.recipe import load_recipe
         from upres.training.trainer import train
     except ImportError as error:
@@ -40,5 +44,5 @@ def command(
     changes = list(change or [])
     changes += [f'data.train="{data}"'] if data else []
     changes += [f'data.validation="{validation}"'] if validation else []
-    checkpoint = train(load_recipe(recipe, changes), out, accelerator=accelerator, quiet=quiet)
-    typer.echo(str(checkpoint))
+    checkpoint = train(load_recipe(recipe, changes, smoke=smoke), out, accelerator=accelerator, quiet=quiet)
+    typer.echo(f"{checkpoint}: {summary(out)}")

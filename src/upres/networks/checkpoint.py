@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from upres.networks import Network, NetworkSpec
 from upres.networks.blocks import convolution
-from upres.networks.reparameterised import ReparameterisedConvolution
+from upres.networks.reparameterised import KernelBases, ReparameterisedConvolution
 
 __all__ = ["fit", "load_checkpoint", "save_checkpoint"]
 
@@ -83,6 +83,8 @@ def fit(network: Network, state: Mapping[str, Tensor]) -> None:
             sizes = (module.in_channels, module.out_channels, module.kernel_size[0])
             plain = convolution(*sizes, groups=module.groups, bias=module.bias is not None).to(module.weight)
             network.set_submodule(path, plain.train(module.training))
+        elif type(module) is nn.Conv2d and state.get(f"{path}.weight", module.weight).ndim == 5:
+            network.set_submodule(path, KernelBases.from_plain(module).train(module.training))
     changed = [_resize(module, tensors.get(path, {})) for path, module in network.named_modules()]
     own = network.state_dict()
     differences = [

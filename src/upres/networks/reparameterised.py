@@ -86,6 +86,25 @@ class KernelBases(ReparameterisedConvolution):
         """See `ReparameterisedConvolution.kernel`."""
         return self.weight.sum(0), self.bias
 
+    @classmethod
+    def from_plain(cls, plain: nn.Conv2d) -> KernelBases:
+        """The same function, with one basis."""
+        bases = cls(plain.in_channels, plain.out_channels, plain.kernel_size[0], bases=1, groups=plain.groups)
+        bases.weight = nn.Parameter(plain.weight.detach()[None].clone())
+        bases.bias = plain.bias
+        return bases
+
+    @torch.no_grad()
+    def add(self, count: int) -> None:
+        """Train as a sum of more kernels from here on, which at first is the same sum.
+
+        The new ones are Xavier-uniform (Glorot and Bengio, AISTATS 2010) with a share of 1/N of N kernels, and all
+        N give way by what they add up to.
+        """
+        new = torch.stack([nn.init.xavier_uniform_(torch.empty_like(self.weight[0])) for _ in range(count)])
+        share = 1 / (len(self.weight) + count)
+        self.weight = nn.Parameter(torch.cat([self.weight, share * new]) - share**2 * new.sum(0))
+
 
 class WeightNormalisedConvolution(ReparameterisedConvolution):
     """A convolution that learns the length and the direction of each kernel (Salimans and Kingma, arXiv:1602.07868)."""

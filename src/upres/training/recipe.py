@@ -6,24 +6,29 @@
 [[stage]]            see `Stage`; stages follow each other
 [stage.schedule]     name in `upres.training.schedules.SCHEDULES` and its arguments; or schedule = "name"
 [stage.losses]       name in `upres.training.losses.LOSSES` = weight, or = { weight = ..., its arguments }
+stage.before, .after names in `upres.training.actions.ACTIONS`, or tables of a name and its arguments
+[smoke]              keys and values of the recipe above, as with ``--set``: what makes it a run of two minutes
 """
 
 from __future__ import annotations
 
+import math
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from upres.errors import RecipeError
 from upres.networks import NetworkSpec
+from upres.training.actions import ACTIONS
 from upres.training.checked import Count, Factor, Source, Table, accepted, arguments, named
 from upres.training.degradation import checked_steps
 from upres.training.losses import LOSSES, make_loss
 from upres.training.schedules import SCHEDULES
 
-__all__ = ["Data", "Recipe", "Stage", "load_recipe"]
+__all__ = ["Data", "Difficulty", "Recipe", "Stage", "load_recipe"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,20 @@ class Data:
     """Turn every batch by a random quarter."""
     permute_rgb: bool = False
     """Shuffle every batch's colour channels."""
+    memory: float = 4.0
+    """GiB of decoded photographs that are held at once; of larger folders, a share that changes with the steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difficulty:
+    """Which patches a stage sees, of all that are ranked by how well they can be upscaled already (ClassSR)."""
+
+    by: str
+    """``bicubic``, or the checkpoint of a network, whose PSNR ranks them."""
+    part: Annotated[int, (0, math.inf)]
+    """Which part, 0 for the easiest."""
+    parts: Count = 3
+    """Of equally many patches."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +95,18 @@ class Stage:
     """Every element of the gradient is clamped to this; 0 for never."""
     ema: Factor = 0.999
     """Decay of the exponential moving average of the weights, which is what is kept; 0 for none."""
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    """``auto`` is bf16 where the machine computes it natively, else 32-bit."""
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    """``auto`` is bf16 where the machine computes it natively, else 32-bit; 16-mixed needs a GPU."""
+    before: list[str | Table] = field(default_factory=list)
+    """What is done to the network before the first step."""
+    after: list[str | Table] = field(default_factory=list)
+    """What is done to the network after the last step."""
+    module: str = ""
+    """The part of the network that is trained alone, as a network of its own; empty for all of it."""
+    frozen: list[str] = field(default_factory=list)
+    """Modules of the network that stay as they are."""
+    difficulty: Table | None = None
+    """See `Difficulty`; without it, all patches are seen."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +117,8 @@ class Recipe:
     data: Data
     stages: tuple[Stage, ...]
     seed: int = 0
+    name: str = ""
+    """Of the file, without ``.toml``."""
 
     @property
     def steps(self) -> int:
@@ -95,13 +126,14 @@ class Recipe:
         return sum(stage.steps for stage in self.stages)
 
 
-def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
+def load_recipe(name: str, overrides: list[str] | None = None, *, smoke: bool = False) -> Recipe:
     """Read a recipe by its file's path or, for those that ship, by its name.
 
     Args:
         name: ``path/to/recipe.toml`` or, for example, ``fast_x3``.
         overrides: ``key=value`` with a TOML value, for example ``stage.0.steps=100`` or
             ``data.train="photos"``; a bare word counts as a string.
+        smoke: make it the short run that its ``[smoke]`` says, before the overrides.
 
     Raises:
         RecipeError: naming the key, its line and what it may be.
@@ -123,35 +155,52 @@ def load_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{name}: not valid TOML: {error}") from None
     source = Source(name, text)
+    short = accepted(table.pop("smoke", {}), Table, "smoke", source)
+    if smoke and not short:
+        raise RecipeError(f"{name}: has no [smoke] that says how it becomes short")
+    for key, value in _leaves(short) if smoke else ():
+        _put(table, key, value, source.places[f"smoke.{key}"], source)
     for override in overrides or []:
-        _override(table, override, source)
-    return _recipe(table, source)
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise RecipeError(f"--set {override}: write key=value, for example stage.0.steps=1000")
+        _put(table, key, _value(text), f"--set {override}", source)
+    return replace(_recipe(table, source), name=path.stem)
 
 
-def _override(table: Table, override: str, source: Source) -> None:
-    key, equals, value = override.partition("=")
-    if not equals:
-        raise RecipeError(f"--set {override}: write key=value, for example stage.0.steps=1000")
+def _leaves(table: Table, way: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and what they are set to: single values, and what a key in quotes ("stage.0.losses") has, whole."""
+    for key, value in table.items():
+        if isinstance(value, dict) and "." not in key:
+            yield from _leaves(value, f"{way}{key}.")
+        else:
+            yield f"{way}{key}", value
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _put(table: Table, key: str, value: Any, place: str, source: Source) -> None:
+    """Set a dotted key, which stands at a place."""
     *way, last = key.split(".")
     at: Any = table
     try:
         for part in way:
             at = at[int(part)] if isinstance(at, list) else at.setdefault(part, {})
-        parsed: Any
-        try:
-            parsed = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            parsed = value
-        at[int(last) if isinstance(at, list) else last] = parsed
+        at[int(last) if isinstance(at, list) else last] = value
     except (IndexError, ValueError, TypeError, AttributeError):
-        raise RecipeError(f"--set {override}: the recipe has no {'.'.join(way)}") from None
-    source.override(key, f"--set {override}")
+        raise RecipeError(f"{place}: the recipe has no {'.'.join(way)}") from None
+    source.override(key, place)
 
 
 def _recipe(table: Table, source: Source) -> Recipe:
     for key in table:
         if key not in ("network", "data", "stage", "seed"):
-            raise source.error(key, f": unknown key {key}; a recipe has network, data, stage and seed")
+            raise source.error(key, f": unknown key {key}; a recipe has network, data, stage, seed and smoke")
     tables = {key: accepted(table.get(key, {}), Table, key, source) for key in ("network", "data")}
     spec = _network(tables["network"], source)
     data = Data(**arguments(Data, tables["data"], "data", source))
@@ -191,7 +240,15 @@ def _stage(table: Any, key: str, source: Source) -> Stage:
     if not stage.losses:
         raise source.error(f"{key}.losses", f" is empty; known: {', '.join(LOSSES)}")
     losses = {name: _loss(name, value, f"{key}.losses.{name}", source) for name, value in stage.losses.items()}
-    return replace(stage, schedule=schedule, losses=losses)
+    before, after = (
+        [named(ACTIONS, action, f"{key}.{when}.{place}", source) for place, action in enumerate(listed)]
+        for when, listed in (("before", stage.before), ("after", stage.after))
+    )
+    if stage.difficulty:
+        parts = Difficulty(**arguments(Difficulty, stage.difficulty, f"{key}.difficulty", source))
+        if parts.part >= parts.parts:
+            raise source.error(f"{key}.difficulty.part", f" = {parts.part}: must be below parts, {parts.parts}")
+    return replace(stage, schedule=schedule, losses=losses, before=[*before], after=[*after])
 
 
 def _loss(name: str, value: Any, key: str, source: Source) -> float | Table:

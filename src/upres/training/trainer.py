@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
-import time
-from collections.abc import Callable
 from dataclasses import asdict
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric import Fabric
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from upres.compression.structure import restructured, structure
 from upres.errors import RecipeError, UpresError
+from upres.networks import Network
 from upres.networks.checkpoint import save_checkpoint
+from upres.networks.count import count
+from upres.training.actions import Run, act
 from upres.training.data import Augmentation, Photographs, ahead, load_photographs
 from upres.training.degradation import Pipeline
+from upres.training.difficulty import ranked
 from upres.training.log import Log
-from upres.training.losses import Batch, Criterion, Watch
-from upres.training.recipe import Recipe, Stage
-from upres.training.schedules import Moment, rate
-from upres.training.soap import SOAP
-from upres.training.validation import mean_psnr, middle
+from upres.training.losses import Criterion
+from upres.training.processes import Processes
+from upres.training.recipe import Recipe
+from upres.training.stage import StageRun, learning_rate, trained_part
+from upres.training.validation import bicubic_psnr, mean_psnr, middle
 
-__all__ = ["learning_rate", "train"]
+__all__ = ["train"]
 
 CHECKPOINT_SECONDS = 60.0
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "soap": SOAP,
-}
+CALIBRATION = 8  # batches that a quantisation looks at
 
 
 def train(
@@ -52,186 +49,192 @@ def train(
 
     A run killed at any moment and started again ends with the weights of an uninterrupted
     one: every batch depends only on the seed and the step, and the state is written
-    atomically. ``out`` receives ``state.pt``, ``metrics.jsonl``, TensorBoard files and
-    ``checkpoint.safetensors`` (the averaged weights where the stage has an EMA).
+    atomically. ``out`` receives ``state.pt``, ``metrics.jsonl``, TensorBoard files,
+    ``checkpoint.safetensors`` (the averaged weights where the stage has an EMA) and, at the
+    end, ``card.json``. Processes that ``torchrun`` or SLURM started share every batch.
 
     Returns:
         The path of the checkpoint.
 
     Raises:
-        RecipeError: if the folders hold no usable photographs, a loss cannot be read or does not fit, or ``out``
-            belongs to another recipe.
+        RecipeError: if the folders hold no usable photographs, a loss or an action cannot be read or does not fit,
+            or ``out`` belongs to another recipe.
         UpresError: if the loss or the weights are not finite; the last good checkpoint stays.
     """
     out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(recipe.seed)
-    network = recipe.network.build()
-    scale = int(getattr(network, "scale", 1))
-    state = _resume(out, recipe)
-    criteria = [_criterion(recipe, number, network, scale) for number in range(len(recipe.stages))]
-    photographs, validation = _photographs(recipe, scale)
-
-    done = state["step"] if state else 0
-    log = Log(out, done)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    training = _Training(recipe, out, accelerator, validate_every, log_every, quiet)
     # Patches are made in threads already, and BLAS's own would wait for each other and for the network's.
-    with Progress(*columns, disable=quiet) as progress, log, threadpool_limits(1, user_api="blas"):
-        task = progress.add_task("training", total=recipe.steps, completed=done)
-        first = 0
-        for number, stage in enumerate(recipe.stages):
-            if state and number < state["stage"]:
-                first += stage.steps
-                continue
-            run = _StageRun(stage, network, criteria[number], accelerator)
-            if state and number == state["stage"]:
-                run.load(state)
-
-            def patches(step: int, number: int = number, stage: Stage = stage) -> tuple[Tensor, Tensor]:
-                return photographs.batch((recipe.seed, number, step), stage.batch, stage.patch)
-
-            for step, (lr, hr) in ahead(patches, range(max(0, done - first), stage.steps)):
-                loss = run.step(step, lr, hr)
-                total = first + step + 1
-                last = step + 1 == stage.steps
-                if total % log_every == 0 or last:
-                    value = _finite(loss, total, number, out)
-                    log.write(total, loss=value, learning_rate=learning_rate(stage, step), parts=run.parts())
-                    progress.update(task, completed=total, description=log.line)
-                if validation and (total % validate_every == 0 or last):
-                    shown = middle(run.averaged, validation)
-                    log.write(total, psnr=mean_psnr(run.averaged, validation), picture=shown)
-                if last or run.seconds_since_saved() > CHECKPOINT_SECONDS:
-                    run.save(out, recipe, number, total)
-            run.close()
-            network.load_state_dict(run.averaged.state_dict())
-            first += stage.steps
-    return out / "checkpoint.safetensors"
+    with training.progress, training.log, threadpool_limits(1, user_api="blas"):
+        return training.run()
 
 
-def learning_rate(stage: Stage, step: int) -> float:
-    """Linear warm-up from 0, then the stage's schedule."""
-    return rate(stage.schedule, Moment(step, stage.steps, stage.warmup, stage.learning_rate))
+class _Training:
+    """What all stages share."""
 
+    def __init__(
+        self, recipe: Recipe, out: Path, accelerator: str, validate_every: int, log_every: int, quiet: bool
+    ) -> None:
+        self.recipe, self.out, self.accelerator = recipe, out, accelerator
+        self.validate_every, self.log_every = validate_every, log_every
+        self.processes = Processes.started()
+        torch.manual_seed(recipe.seed)
+        self.network = recipe.network.build()
+        self.network.initialise()
+        self.state = _resume(out, recipe)
+        self.criteria = [self._criterion(number) for number in range(len(recipe.stages))]
+        self.photographs, self.validation = _photographs(recipe, self.network.scale)
+        if self.state:
+            restructured(self.network, self.state["network"], self.state["structure"])
+        self.done = self.state["step"] if self.state else 0
+        """Steps of all stages, by the runs before this one."""
+        writes = self.processes.first
+        self.log = Log(out, self.done, self.state["seconds"] if self.state else 0.0, writes=writes)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.progress = Progress(*columns, disable=quiet or not writes)
+        self.task = self.progress.add_task("training", total=recipe.steps, completed=self.done)
 
-class _StageRun:
-    """Network, losses, optimisers and average of one stage, on its device and in its precision."""
+    def run(self) -> Path:
+        """All stages that are not done; gives the checkpoint."""
+        if not self.state:
+            bicubic = {"bicubic": bicubic_psnr(self.validation)} if self.validation else {}
+            self._validate(self.network, 0, **bicubic)
+        starts = accumulate((stage.steps for stage in self.recipe.stages), initial=0)
+        for number, first in zip(range(len(self.recipe.stages)), starts, strict=False):
+            if not self.state or number >= self.state["stage"]:
+                self._stage(number, first)
+        if self.processes.first:
+            self._save_checkpoint(self.network, self.recipe.steps)
+            self._write_card()
+        return self.out / "checkpoint.safetensors"
 
-    def __init__(self, stage: Stage, network: nn.Module, criterion: Criterion, accelerator: str) -> None:
-        self.stage = stage
-        self.fabric = Fabric(accelerator=accelerator, devices=1, precision=_precision(stage, accelerator))
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = OPTIMIZERS[stage.optimizer](
-            network.parameters(), lr=stage.learning_rate, weight_decay=stage.weight_decay
-        )
-        self.raw = network
-        self.network, self.optimizer = self.fabric.setup(network, optimizer)
-        self.averaged = copy.deepcopy(network) if stage.ema else network
-        self.watch = Watch(network, criterion.watched)
-        self.criterion = criterion.to(self.fabric.device)
-        self.optimizers = {"optimizer": self.optimizer}
-        if adversary := criterion.adversary:
-            self.raw_discriminator = adversary.discriminator
-            adversary.discriminator, self.optimizers["discriminator_optimizer"] = self.fabric.setup(
-                adversary.discriminator, torch.optim.Adam(adversary.discriminator.parameters())
-            )
-            adversary.discriminator.mark_forward_method("logits")  # type: ignore[operator]
-        self.losses: dict[str, Tensor] = {}
-        self.saved = time.monotonic()
+    def _stage(self, number: int, first: int) -> None:
+        """One stage, whose first step is the given one of all."""
+        stage = self.recipe.stages[number]
+        seen = self._seen(number)
 
-    def step(self, step: int, lr: Tensor, hr: Tensor) -> Tensor:
-        """One step of the optimiser, and of the discriminator's; gives the network's loss."""
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(self.stage, step)
-            optimizer.zero_grad()
-        lr, hr = self.fabric.to_device((lr, hr))
-        count = self.stage.accumulate
-        self.losses = {}
-        batches = []
-        for lr_part, hr_part in zip(lr.chunk(count), hr.chunk(count), strict=True):
-            sr = self.network(lr_part)
-            batch = Batch(lr_part, sr, hr_part, dict(self.watch.outputs))
-            losses = {name: loss / count for name, loss in self.criterion(batch).items()}
-            self.fabric.backward(torch.stack(list(losses.values())).sum())
-            self._note(losses)
-            batches.append(batch)
-        total = torch.stack(list(self.losses.values())).sum()
-        if self.stage.clip_value:
-            self.fabric.clip_gradients(self.network, self.optimizer, clip_val=self.stage.clip_value)
-        if self.stage.clip_norm:
-            # What is not finite is found by the loss and the weights, with a text that says what to do.
-            self.fabric.clip_gradients(
-                self.network, self.optimizer, max_norm=self.stage.clip_norm, error_if_nonfinite=False
-            )
-        self.optimizer.step()
-        if adversary := self.criterion.adversary:
-            for batch in batches:
-                loss = adversary.discriminate(batch) / count
-                self.fabric.backward(loss)
-                self._note({"discriminator": loss})
-            self.optimizers["discriminator_optimizer"].step()
-        if self.stage.ema:
-            self._average(step)
-        return total
+        def patches(step: int) -> tuple[Tensor, Tensor]:
+            share = (self.processes.rank, self.processes.world)
+            return seen.batch((self.recipe.seed, number), step, stage.batch, stage.patch, share=share)
 
-    def _note(self, losses: dict[str, Tensor]) -> None:
-        for name, loss in losses.items():
-            self.losses[name] = self.losses.get(name, 0) + loss.detach()
+        resumed = self.state is not None and self.state["stage"] == number
+        if not resumed:
+            self._act(number, "before", patches)
+        run = StageRun(stage, self.network, self.criteria[number], self.accelerator, self.processes)
+        if self.state and resumed:
+            run.load(self.state)
+        elif stage.before:  # which may have taken long
+            self._validate(self.network, first)
+            self._save(run, number, first)
+        for step, (lr, hr) in ahead(patches, range(max(0, self.done - first), stage.steps)):
+            loss = run.step(step, lr, hr)
+            total = first + step + 1
+            last = step + 1 == stage.steps
+            if total % self.log_every == 0 or last:
+                value = self._finite(loss, number, total)
+                self.log.write(total, loss=value, learning_rate=learning_rate(stage, step), parts=run.parts())
+                self.progress.update(self.task, completed=total, description=self.log.line)
+            if total % self.validate_every == 0 or last:
+                self._validate(run.averaged, total)
+            if last or self.log.seconds_since_saved() > CHECKPOINT_SECONDS:
+                self._save(run, number, total)
+        self.network = run.finish()
+        self._act(number, "after", patches)
+        if stage.after:
+            self._validate(self.network, first + stage.steps)
 
-    @torch.no_grad()
-    def _average(self, step: int) -> None:
-        # A short memory at first, so that the random start is forgotten.
-        decay = min(self.stage.ema, (step + 1) / (step + 10))
-        for mean, value in zip(self.averaged.parameters(), self.raw.parameters(), strict=True):
-            mean.lerp_(value, 1 - decay)
-        for kept, current in zip(self.averaged.buffers(), self.raw.buffers(), strict=True):
-            kept.copy_(current)  # such as the statistics of batch norm, which are averages already
+    def _seen(self, number: int) -> Photographs:
+        """The photographs, or those patches of them that a stage is for."""
+        stage = self.recipe.stages[number]
+        if not (parts := stage.difficulty):
+            return self.photographs
+        try:
+            cache = self.out / "difficulty"
+            return ranked(self.photographs, parts["by"], stage.patch, parts["part"], parts.get("parts", 3), cache)
+        except ValueError as error:
+            raise RecipeError(f"stage.{number}.difficulty: {error}") from None
 
-    def parts(self) -> dict[str, float]:
-        """The losses of the latest step by name, where there are several."""
-        return {f"loss.{name}": loss.item() for name, loss in self.losses.items()} if len(self.losses) > 1 else {}
+    def _act(self, number: int, when: str, patches: Any) -> None:
+        """What the recipe does to the network before or after a stage."""
+        torch.manual_seed(self.recipe.seed + number)
 
-    def close(self) -> None:
-        self.watch.close()
+        def score(network: nn.Module) -> float:
+            if self.validation is None:
+                raise ValueError("needs photographs to validate on: set data.validation")
+            return mean_psnr(network, self.validation)
 
-    def seconds_since_saved(self) -> float:
-        return time.monotonic() - self.saved
+        try:
+            knows = Run(score, lambda: [patches(step)[0] for step in range(CALIBRATION)])
+            self.network = act(getattr(self.recipe.stages[number], when), self.network, knows)
+        except ValueError as error:
+            raise RecipeError(f"stage.{number}.{when}: {error}") from None
 
-    def save(self, out: Path, recipe: Recipe, number: int, total: int) -> None:
+    def _criterion(self, number: int) -> Criterion:
+        stage = self.recipe.stages[number]
+        world = self.processes.world
+        if stage.batch % (stage.accumulate * world):
+            parts = f"{world} processes and {stage.accumulate} parts"
+            raise RecipeError(f"stage.{number}.batch = {stage.batch}: cannot be shared by {parts}")
+        try:
+            part = trained_part(stage, self.network)
+        except ValueError as error:
+            raise RecipeError(f"stage.{number}: {error}") from None
+        try:
+            return Criterion(stage.losses, part, stage.patch * part.scale)
+        except ValueError as error:
+            raise RecipeError(f"stage.{number}.losses.{error}") from None
+
+    def _validate(self, network: nn.Module, step: int, **more: float) -> None:
+        if self.validation and self.processes.first:
+            picture = middle(network, self.validation)
+            self.log.write(step, psnr=mean_psnr(network, self.validation), picture=picture, parts=more)
+
+    def _finite(self, loss: Tensor, number: int, total: int) -> float:
+        value = loss.item()
+        if not math.isfinite(value):
+            raise self._diverged(f"loss is {value}", number, total)
+        return value
+
+    def _diverged(self, what: str, number: int, total: int) -> UpresError:
+        kept = f"; {self.out} keeps the last good state" if (self.out / "state.pt").exists() else ""
+        return UpresError(f"the {what} at step {total}: lower stage.{number}.learning_rate{kept}")
+
+    def _save(self, run: StageRun, number: int, total: int) -> None:
         """Write checkpoint and state, in this order: a run that has its last state has its checkpoint too."""
-        if not all(weight.isfinite().all() for weight in self.raw.parameters()):
-            raise _diverged("weights are no longer finite", total, number, out)
-        save_checkpoint(out / "checkpoint.safetensors", recipe.network, self.averaged)
+        if not run.finite:
+            raise self._diverged("weights are no longer finite", number, total)
+        self.log.saved()
+        if not self.processes.first:
+            return
+        self._save_checkpoint(run.averaged, total)
         state = {
-            "recipe": _identity(recipe),
+            "recipe": _identity(self.recipe),
             "stage": number,
             "step": total,
-            "network": self.raw.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            **{name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "seconds": self.log.seconds,
+            "structure": structure(run.whole),
+            **run.state(),
         }
-        if self.criterion.adversary:
-            state["discriminator"] = self.raw_discriminator.state_dict()
-        part = out / "state.part"
+        part = self.out / "state.part"
         torch.save(state, part)
-        part.replace(out / "state.pt")
-        self.saved = time.monotonic()
+        part.replace(self.out / "state.pt")
 
-    def load(self, state: dict[str, Any]) -> None:
-        self.raw.load_state_dict(state["network"])
-        self.averaged.load_state_dict(state["averaged"])
-        for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state[name])
-        if self.criterion.adversary:
-            self.raw_discriminator.load_state_dict(state["discriminator"])
+    def _save_checkpoint(self, network: Network, step: int) -> None:
+        facts = {"recipe": self.recipe.name, "trained": self.log.trained(step, self.recipe.steps)}
+        path = self.out / "checkpoint.safetensors"
+        save_checkpoint(path, self.recipe.network, network, facts={**structure(network), **facts})
 
-
-def _criterion(recipe: Recipe, number: int, network: nn.Module, scale: int) -> Criterion:
-    stage = recipe.stages[number]
-    try:
-        return Criterion(stage.losses, network, stage.patch * scale)
-    except ValueError as error:
-        raise RecipeError(f"stage.{number}.losses.{error}") from None
+    def _write_card(self) -> None:
+        counts = count(self.network)
+        card = {
+            "network": self.recipe.network.name,
+            "arguments": self.recipe.network.arguments,
+            "parameters": counts.parameters,
+            "multiply_adds": counts.multiply_adds,
+            "recipe": self.recipe.name,
+            "trained": self.log.trained(self.recipe.steps, self.recipe.steps),
+            **{name: value for name, value in self.log.latest.items() if name in ("psnr", "bicubic")},
+        }
+        (self.out / "card.json").write_text(json.dumps(card, indent=2) + "\n", "utf-8")
 
 
 def _photographs(recipe: Recipe, scale: int) -> tuple[Photographs, Photographs | None]:
@@ -240,32 +243,18 @@ def _photographs(recipe: Recipe, scale: int) -> tuple[Photographs, Photographs |
     degradation = Pipeline(data.degradation) if data.degradation else None
     augmentation = Augmentation(data.flips, data.rotations, data.permute_rgb)
     patch = max(stage.patch for stage in recipe.stages)
-    train = load_photographs(data.train, scale, patch, lr=data.lr, degradation=degradation, augmentation=augmentation)
+    train = load_photographs(
+        data.train,
+        scale,
+        patch,
+        lr=data.lr,
+        degradation=degradation,
+        augmentation=augmentation,
+        memory=data.memory,
+    )
     if not data.validation:
         return train, None
     return train, load_photographs(data.validation, scale, lr=data.validation_lr, degradation=degradation)
-
-
-def _finite(loss: Tensor, total: int, number: int, out: Path) -> float:
-    value = loss.item()
-    if not math.isfinite(value):
-        raise _diverged(f"loss is {value}", total, number, out)
-    return value
-
-
-def _diverged(what: str, total: int, number: int, out: Path) -> UpresError:
-    kept = f"; {out} keeps the last good state" if (out / "state.pt").exists() else ""
-    return UpresError(f"the {what} at step {total}: lower stage.{number}.learning_rate{kept}")
-
-
-def _precision(stage: Stage, accelerator: str) -> Any:
-    if stage.precision != "auto":
-        return stage.precision
-    if accelerator != "cpu" and torch.cuda.is_available():
-        native = torch.cuda.is_bf16_supported()
-    else:
-        native = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
-    return "bf16-mixed" if native else "32-true"
 
 
 def _identity(recipe: Recipe) -> str:

@@ -6,17 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from upres.images import resize
 from upres.metrics import psnr
 from upres.networks.base import upscale_rgb8
 from upres.training.data import Photographs
 
-__all__ = ["mean_psnr", "middle"]
+__all__ = ["bicubic_psnr", "mean_psnr", "middle"]
 
 
 def mean_psnr(network: nn.Module, photographs: Photographs) -> float:
     """Mean over the photographs of PSNR on Y, the border of the scale's width left out."""
     scale = photographs.scale
     return float(np.mean([psnr(_upscaled(network, lr), hr, shave=scale) for lr, hr in photographs.pairs()]))
+
+
+def bicubic_psnr(photographs: Photographs) -> float:
+    """As `mean_psnr`, of MATLAB's bicubic."""
+    scale = photographs.scale
+    return float(np.mean([psnr(resize(lr, hr.shape[:2]), hr, shave=scale) for lr, hr in photographs.pairs()]))
 
 
 def middle(network: nn.Module, photographs: Photographs) -> NDArray[np.uint8]:
