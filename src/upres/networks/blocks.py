@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -20,6 +20,8 @@ __all__ = [
     "bottleneck",
     "convolution",
     "deviation",
+    "draw",
+    "draw_small",
     "outputs_of",
     "prime_factors",
     "reach",
@@ -55,6 +57,21 @@ def deviation(features: Tensor, correction: int) -> Tensor:
     variance = features.var((2, 3), correction=correction, keepdim=True)
     # The root's slope at 0, where a flat picture ends up, would make every gradient NaN.
     return variance.clamp(min=torch.finfo(torch.float32).tiny).sqrt()
+
+
+def draw(module: nn.Module, rule: Callable[[Tensor], object]) -> None:
+    """Draw the kernels of all convolutions in a module anew, in place; biases start at 0."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            rule(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+@torch.no_grad()
+def draw_small(kernel: Tensor) -> None:
+    """A tenth of what He et al. draw (arXiv:1502.01852, equation 10), which residual blocks without batch norm need."""
+    nn.init.kaiming_normal_(kernel).mul_(0.1)
 
 
 class NormalisedResidualBlock(nn.Sequential):

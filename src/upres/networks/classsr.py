@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from upres.networks import carn, fsrcnn, msrresnet
 from upres.networks.base import Network
-from upres.networks.blocks import convolution
+from upres.networks.blocks import convolution, draw, draw_small
 from upres.networks.published import Published, State, length
 
 __all__ = ["PUBLISHED", "ClassModule", "ClassSR", "classsr_carn", "classsr_fsrcnn"]
@@ -78,6 +78,12 @@ class ClassSR(Network):
         super().__init__(scale, halo=None, minimum=4)
         self.branches = nn.ModuleList(make(scale, width) for width in channels or widths)
         self.class_module = ClassModule(len(self.branches))
+
+    def initialise(self) -> None:
+        """See `Network.initialise`: as the authors do."""
+        draw(self.class_module, draw_small)
+        for branch in self.branches:
+            branch.initialise()  # type: ignore[operator]
 
     def classify(self, lr: Tensor) -> Tensor:
         """The probabilities (N, classes) that the classes fit the sub-images, for routing and for the losses."""

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from upres.networks.base import Network
-from upres.networks.blocks import convolution
+from upres.networks.blocks import convolution, draw, draw_small
 from upres.networks.luma import LumaNetwork
 from upres.networks.published import Published, State, channels_first, length, shuffled_scale
 
@@ -57,6 +58,12 @@ class FSRCNN(LumaNetwork):
         else:
             self.upsampler = nn.Sequential(convolution(channels, scale**2, 1), nn.PixelShuffle(scale))
 
+    def initialise(self) -> None:
+        """See `Network.initialise`: convolutions for PReLU, the deconvolution as SRCNN's layers (section 4.1)."""
+        draw(self, partial(nn.init.kaiming_normal_, a=0.25))
+        if isinstance(self.upsampler, nn.ConvTranspose2d):
+            nn.init.normal_(self.upsampler.weight, std=1e-3)
+
     def upscale_luma(self, luma: Tensor) -> Tensor:
         """See `LumaNetwork.upscale_luma`."""
         features = luma
@@ -90,6 +97,10 @@ class FSRCNNBranch(Network):
             nn.Identity() if 1 < place < mapping + 1 else nn.PReLU() for place in range(mapping + 3)
         )
         self.upsampler = _deconvolution(channels, 3, scale, 3)
+
+    def initialise(self) -> None:
+        """See `Network.initialise`: as ClassSR's authors do, but for the deconvolution."""
+        draw(self, draw_small)
 
     def upscale(self, lr: Tensor) -> Tensor:
         """See `Network.upscale`."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from upres.networks.base import Network
-from upres.networks.blocks import Interpolation, PixelShuffler, convolution, prime_factors, reach
+from upres.networks.blocks import Interpolation, PixelShuffler, convolution, draw, draw_small, prime_factors, reach
 from upres.networks.published import Published, State, length, shuffled_scale
 
 __all__ = ["PUBLISHED", "MSRResNet"]
@@ -58,6 +58,10 @@ class MSRResNet(Network):
         self.hr = convolution(channels, channels)
         self.tail = convolution(channels, 3)
         self.skip = Interpolation(scale, "bilinear")
+
+    def initialise(self) -> None:
+        """See `Network.initialise`: as its authors do (BasicSR; ESRGAN's supplement says why)."""
+        draw(self, draw_small)
 
     def upscale(self, lr: Tensor) -> Tensor:
         """See `Network.upscale`."""

@@ -6,12 +6,13 @@ Three convolutions on luma that bicubic has upscaled: patch extraction, non-line
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from upres.networks.blocks import convolution
+from upres.networks.blocks import convolution, draw
 from upres.networks.luma import LumaNetwork
 from upres.networks.published import Published, State
 
@@ -33,6 +34,10 @@ class SRCNN(LumaNetwork):
         self.extraction = convolution(1, channels[0], kernels[0])
         self.mapping = convolution(channels[0], channels[1], kernels[1])
         self.reconstruction = convolution(channels[1], 1, kernels[2])
+
+    def initialise(self) -> None:
+        """See `Network.initialise`: from a normal distribution of deviation 0.001 (section 4)."""
+        draw(self, partial(nn.init.normal_, std=1e-3))
 
     def upscale_luma(self, luma: Tensor) -> Tensor:
         """See `LumaNetwork.upscale_luma`."""

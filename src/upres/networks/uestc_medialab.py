@@ -56,3 +56,11 @@ class UESTCMediaLab(LongSkipNetwork):
             AdaptiveSkip(channels, InformationMultiDistillationBlock(channels, False, layer)) for _ in range(blocks)
         )
         super().__init__(scale, channels, adaptive, radius=4 * blocks, layer=plain)
+
+    @torch.no_grad()
+    def initialise(self) -> None:
+        """See `Network.initialise`: N bases of Xavier's uniform distribution, each with a share of 1/N."""
+        for layer in self.modules():
+            if isinstance(layer, KernelBases):
+                for base in layer.weight:
+                    nn.init.xavier_uniform_(base).div_(len(layer.weight))

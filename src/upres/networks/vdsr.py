@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from upres.networks.blocks import convolution
+from upres.networks.blocks import convolution, draw
 from upres.networks.luma import LumaNetwork
 from upres.networks.published import Published, State, length
 
@@ -32,6 +32,10 @@ class VDSR(LumaNetwork):
         self.head = convolution(1, channels, bias=bias)
         self.body = nn.ModuleList(convolution(channels, channels, bias=bias) for _ in range(depth - 2))
         self.tail = convolution(channels, 1, bias=bias)
+
+    def initialise(self) -> None:
+        """See `Network.initialise`: as He et al. (section 5.2)."""
+        draw(self, nn.init.kaiming_normal_)
 
     def upscale_luma(self, luma: Tensor) -> Tensor:
         """See `LumaNetwork.upscale_luma`."""
