@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from upres.cli.main import app
-from upres.compression.export import export
+from upres.compression.export import export, load_weights
 from upres.compression.reparameterise import merge
 from upres.networks import NetworkSpec, load
 from upres.networks.base import upscale_rgb8
@@ -100,3 +100,28 @@ def test_the_command_takes_released_weights(tmp_path: Path, shared: Path) -> Non
     result = CliRunner().invoke(app, ["export", str(weights), str(tmp_path / "carn_m_x5.onnx"), "--scale", "5"])
     assert result.exit_code == 2
     assert "not 5" in result.output
+
+
+@pytest.mark.parametrize("name", ["fast_x3", "imdn"])
+def test_weights_can_be_read_from_a_model_again(tmp_path: Path, name: str) -> None:
+    if name == "fast_x3":
+        spec, network = load_weights(name)
+        model = Upscaler(name, scale=3)
+    else:
+        spec = NetworkSpec("imdn", {"channels": 16, "blocks": 1})
+        save_checkpoint(tmp_path / "n.safetensors", spec, spec.build())
+        export(tmp_path / "n.safetensors", tmp_path / "n.onnx")
+        spec, network = load_weights(str(tmp_path / "n.onnx"))
+        model = Upscaler(tmp_path / "n.onnx", scale=4)
+    assert spec.name == name.replace("fast_x3", "bicubicpp")
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    difference = model(picture).astype(int) - upscale_rgb8(network, picture)
+    assert np.abs(difference).max() <= 1
+
+
+def test_weights_that_a_model_has_no_more_are_named(tmp_path: Path) -> None:
+    spec = NetworkSpec("fsrcnn", {"scale": 2})
+    save_checkpoint(tmp_path / "n.safetensors", spec, spec.build())
+    export(tmp_path / "n.safetensors", tmp_path / "n.onnx")
+    with pytest.raises(ValueError, match=r"n.onnx: its weights cannot be trained further: .* is missing"):
+        load_weights(str(tmp_path / "n.onnx"))

@@ -14,6 +14,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from upres.compression.export import export
 from upres.errors import RecipeError, UpresError
 from upres.images import Picture, read, resize, write
 from upres.networks.checkpoint import load_checkpoint
@@ -107,6 +108,8 @@ def test_a_run_says_what_it_came_to(tmp_path: Path, recipe: Any) -> None:
     assert card["recipe"] == "recipe"
     assert card["trained"].startswith("160 of 160 steps in 0.0")
     assert card["psnr"] == metrics(out)[-1]["psnr"]
+    model = export(out / "checkpoint.safetensors", tmp_path / "model.onnx")
+    assert (model.recipe, model.trained) == ("recipe", card["trained"])
     found = re.fullmatch(r"loss ([\d.]+) to ([\d.]+), psnr ([\d.]+) to ([\d.]+) dB, bicubic ([\d.]+) dB", summary(out))
     assert found
     loss, less, psnr, more, _ = map(float, found.groups())

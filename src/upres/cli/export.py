@@ -18,7 +18,7 @@ def command(
     model: Annotated[Path, typer.Argument(help="The .onnx file to write; its name becomes the model's.")],
     scale: Annotated[int | None, typer.Option(help="Of weights that serve several scales, the one to take.")] = None,
     data: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = "",
-    recipe: Annotated[str, typer.Option(help="What it was trained with, for the card.")] = "",
+    recipe: Annotated[str, typer.Option(help="What it was trained with, if the file does not say.")] = "",
     licence: Annotated[str, typer.Option(help="Of the weights, for the card.")] = "",
     measure: Annotated[
         list[Path] | None, typer.Option("--measure", help="Data sets whose PSNR the card shall state (repeatable).")

@@ -11,12 +11,16 @@ import torch
 from torch import nn
 
 from upres.compression.reparameterise import merge
-from upres.networks import Network, load
+from upres.networks import Network, NetworkSpec, load
+from upres.networks.checkpoint import facts_of, fit
 from upres.networks.count import count
 from upres.runtime.card import Card
-from upres.runtime.model import CARD_KEY
+from upres.runtime.model import CARD_KEY, bundled, load_model
 
-__all__ = ["export"]
+__all__ = ["export", "load_weights"]
+
+WRAPPER = "network."
+"""Before the names of the weights in a model, after the attribute of `_Aligned`."""
 
 
 def export(
@@ -36,7 +40,7 @@ def export(
         path: the ``.onnx`` to write, atomically.
         scale: see `upres.networks.load`.
         data: what it was trained on, for the card.
-        recipe: what it was trained with, for the card.
+        recipe: what it was trained with, for the card; empty for what the checkpoint says.
         licence: of the weights, for the card.
         quality: data set to PSNR in dB, for the card.
 
@@ -46,6 +50,7 @@ def export(
     spec, network = load(weights, scale)
     network = merge(network)
     counts = count(network, 256, 256)
+    facts = facts_of(weights)
     card = Card(
         name=path.stem,
         scale=network.scale,
@@ -57,7 +62,8 @@ def export(
         parameters=counts.parameters,
         multiply_adds=round(counts.multiply_adds / 256**2),
         data=data,
-        recipe=recipe,
+        recipe=recipe or facts.get("recipe", ""),
+        trained=facts.get("trained", ""),
         licence=licence,
         quality=quality or {},
     )
@@ -68,6 +74,37 @@ def export(
     part.write_bytes(model.SerializeToString())
     part.replace(path)
     return card
+
+
+def load_weights(path: str, scale: int | None = None) -> tuple[NetworkSpec, Network]:
+    """Read a network from whatever holds one, in evaluation mode on the CPU.
+
+    Args:
+        path: the name of a bundled model, an ``.onnx`` that `export` wrote, or a file for `upres.networks.load`.
+        scale: see `upres.networks.load`.
+
+    Raises:
+        ValueError: if the file cannot be read, or its weights are not there as the network has them.
+        ModelError: if an ``.onnx`` cannot be read or has no card.
+    """
+    file = bundled().get(path, Path(path))
+    if file.suffix != ".onnx":
+        return load(file, scale)
+    model = load_model(file)
+    weights = onnx.load_from_string(model.onnx).graph.initializer
+    state = {
+        tensor.name.removeprefix(WRAPPER): torch.tensor(onnx.numpy_helper.to_array(tensor))
+        for tensor in weights
+        if tensor.name.startswith(WRAPPER)
+    }
+    spec = NetworkSpec(model.card.network, model.card.arguments)
+    network = spec.build()
+    try:
+        fit(network, state)
+    except ValueError as error:
+        raise ValueError(f"{path}: its weights cannot be trained further: {error}") from None
+    network.load_state_dict(state)
+    return spec, network.eval()
 
 
 class _Aligned(nn.Module):

@@ -16,7 +16,7 @@ from upres.networks import Network, NetworkSpec
 from upres.networks.blocks import convolution
 from upres.networks.reparameterised import KernelBases, ReparameterisedConvolution
 
-__all__ = ["fit", "load_checkpoint", "save_checkpoint"]
+__all__ = ["facts_of", "fit", "load_checkpoint", "save_checkpoint"]
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
@@ -37,6 +37,15 @@ def save_checkpoint(
     rebuilding = {"network": spec.name, "arguments": json.dumps(spec.arguments)}
     save_file(state, part, metadata={**(facts or {}), **rebuilding})
     part.replace(path)
+
+
+def facts_of(path: Path) -> dict[str, str]:
+    """What a checkpoint's metadata say, such as ``recipe`` and how it was ``trained``; of other files nothing."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError):
+        return {}
 
 
 def load_checkpoint(path: Path) -> tuple[NetworkSpec, Network]:

@@ -43,6 +43,8 @@ class Card:
     """What it was trained on."""
     recipe: str = ""
     """What it was trained with."""
+    trained: str = ""
+    """How long."""
     licence: str = ""
     quality: dict[str, float] = field(default_factory=dict)
     """Data set to PSNR in dB: on Y not rounded, the scale shaved, mean over images."""

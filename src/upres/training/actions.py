@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from upres.compression.export import load_weights
 from upres.compression.prune import prune as prune_network
 from upres.compression.quantise import quantise as quantise_network
 from upres.compression.reparameterise import merge as merge_network
 from upres.networks import Network
-from upres.networks import load as load_network
 from upres.networks.checkpoint import fit
 from upres.networks.reparameterised import KernelBases
 from upres.training.checked import Count, Table
@@ -41,14 +40,15 @@ def load(network: Network, run: Run, *, checkpoint: str, fitting: bool = False) 
     Args:
         network: see the module.
         run: see the module.
-        checkpoint: of upres, or a file that `upres.networks.load` knows.
+        checkpoint: a file, or a bundled model's name: see `upres.compression.export.load_weights`.
         fitting: take what has the name and shape of a tensor of the network, and leave all else as it is: a warm
             start from another scale. Otherwise all must fit.
 
     Raises:
         ValueError: if the file cannot be read, or is of another network, or nothing of it fits.
+        ModelError: if it is a model and cannot be read.
     """
-    state = load_network(Path(checkpoint))[1].state_dict()
+    state = load_weights(checkpoint, network.scale if not fitting else None)[1].state_dict()
     if not fitting:
         try:
             fit(network, state)
