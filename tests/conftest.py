@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
 from upres.images import read
+from upres.runtime import Card
+from upres.runtime.model import CARD_KEY
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
@@ -64,3 +68,40 @@ def of_kind(photograph: NDArray[np.uint8]) -> Any:
         return np.ascontiguousarray(pixels)
 
     return make
+
+
+@pytest.fixture
+def bundle(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[dict[str, float]], dict[str, Path]]:
+    """Puts models in the place of the bundled ones: name to the share of the brightness that one leaves.
+
+    They repeat every pixel, so the result tells which models were run.
+    """
+    folder = tmp_path_factory.mktemp("bundle")
+
+    def make(shares: dict[str, float]) -> dict[str, Path]:
+        files = {name: folder / f"{name}.onnx" for name in sorted(shares)}
+        for name, path in files.items():
+            path.write_bytes(_dimming(name, int(name[-1]), shares[name]))
+        monkeypatch.setattr("upres.runtime.upscaler.bundled", lambda: files)
+        return files
+
+    return make
+
+
+def _dimming(name: str, scale: int, share: float) -> bytes:
+    nodes = [
+        helper.make_node("Mul", ["lr", "share"], ["dim"]),
+        helper.make_node("Concat", ["dim"] * scale**2, ["repeated"], axis=1),
+        helper.make_node("DepthToSpace", ["repeated"], ["sr"], blocksize=scale),
+    ]
+    ends = {
+        end: helper.make_tensor_value_info(end, TensorProto.FLOAT, [1, 3, f"{end}_rows", f"{end}_columns"])
+        for end in ("lr", "sr")
+    }
+    share_of = numpy_helper.from_array(np.array(share, np.float32), "share")
+    graph = helper.make_graph(nodes, name, [ends["lr"]], [ends["sr"]], [share_of])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    model.metadata_props.add(key=CARD_KEY, value=Card(name, scale, halo=0).to_json())
+    return bytes(model.SerializeToString())

@@ -51,6 +51,7 @@ def upscale(
     size: tuple[int, int] | None = None,
     output: Path | str | None = None,
     model: str = "fast",
+    denoise: str = "auto",
     engine: str = "openvino",
     precision: str = "f32",
 ) -> Any:
@@ -64,6 +65,7 @@ def upscale(
         output: also write the result to this file, in the format that its suffix says;
             float32 is written in 16 bits where the format has them.
         model: as for `Upscaler`, which is what to keep when there are several images.
+        denoise: as for `Upscaler`; ``auto`` looks at paths of JPEG files and at Pillow's opened JPEGs.
         engine: as for `Upscaler`.
         precision: as for `Upscaler`.
 
@@ -82,7 +84,7 @@ def upscale(
 
     if size is not None:
         scale = 1  # the size decides; the scale only says which models to load first
-    upscaler = Upscaler(model, scale=scale, engine=engine, precision=precision)
+    upscaler = Upscaler(model, scale=scale, denoise=denoise, engine=engine, precision=precision)
     result = upscaler(read(image) if isinstance(image, str | Path) else image, size=size)
     if output is not None:
         if isinstance(result, Picture):

@@ -14,6 +14,7 @@ from upres.cli import upscale
 from upres.cli.main import app
 from upres.images import FORMATS, MAX_MEGAPIXELS, Metadata, Picture, read, write
 from upres.runtime.engines import ENGINES, PRECISIONS
+from upres.runtime.upscaler import DENOISE
 
 UPRES = [sys.executable, "-c", "from upres.cli.main import app; app(prog_name='upres')"]
 
@@ -115,6 +116,7 @@ def test_wrong_usage_is_status_2_and_one_sentence(picture: Path, words: list[str
 
 def test_the_choices_are_the_ones_that_there_are() -> None:
     assert [choice.value for choice in upscale.Format] == list(FORMATS)
+    assert [choice.value for choice in upscale.Denoise] == list(DENOISE)
     assert [choice.value for choice in upscale.Engine] == list(ENGINES)
     assert [choice.value for choice in upscale.Precision] == list(PRECISIONS)
     assert MAX_MEGAPIXELS in (upscale.command.__defaults__ or ())
@@ -124,6 +126,20 @@ def test_models_lists_what_is_bundled() -> None:
     output = upres("models").output
     for name in ("fast_x2", "fast_x3", "fast_x4", "Set14", "Apache-2.0"):
         assert name in output
+
+
+def test_denoise_takes_the_variants_and_debug_tells(tmp_path: Path, bundle: Any) -> None:
+    bundle({"fast_x4": 1.0, "fast_jpeg_x4": 0.5, "fine_x4": 0.9})
+    write(tmp_path / "a.jpg", Picture(np.full((16, 16, 3), 200, np.uint8)), quality=50)
+    for choice, name in (("auto", "fast_jpeg_x4"), ("on", "fast_jpeg_x4"), ("off", "fast_x4")):
+        result = upres(tmp_path / "a.jpg", "--denoise", choice, "--overwrite", "--debug")
+        assert f"a.jpg: {name}\n" in result.output
+        assert read(tmp_path / "a_x4.png").pixels.mean() == pytest.approx(200 if choice == "off" else 100, abs=1)
+    assert upres(tmp_path / "a.jpg", "--overwrite").output.count("fast") == 0
+    refused = upres(tmp_path / "a.jpg", "--model", "fine", "--denoise", "on")
+    assert refused.exit_code == 2
+    assert "fine has no model for compressed pictures at x4" in refused.output
+    assert "variants for compressed pictures" in upres("models").output
 
 
 def test_models_lists_the_networks_of_the_workbench() -> None:

@@ -63,6 +63,21 @@ def test_an_unexpected_failure_is_a_result_too(tmp_path: Path, of_kind: Any, ups
     assert "surprise" in str(result.error)
 
 
+def test_every_picture_is_judged_on_its_own(tmp_path: Path, bundle: Any) -> None:
+    bundle({"fast_x2": 1.0, "fast_jpeg_x2": 0.5})
+    flat = Picture(np.full((16, 16, 3), 200, np.uint8))
+    jobs = []
+    for number, (suffix, quality) in enumerate([("jpg", 40), ("jpg", 95), ("png", None), ("webp", 40)] * 3):
+        write(tmp_path / f"{number}.{suffix}", flat, quality=quality)
+        jobs.append(Job(tmp_path / f"{number}.{suffix}", tmp_path / f"out/{number}.png"))
+    for result in run(jobs, Upscaler(scale=2), workers=3):
+        low = int(result.job.source.stem) % 4 == 0
+        assert result.models == ("fast_jpeg_x2" if low else "fast_x2",)
+        assert abs(read(result.job.target).pixels.astype(int) - (100 if low else 200)).max() <= 2
+    (result,) = run(jobs[:1], Upscaler(scale=0.5), overwrite=True)
+    assert result.models == ()
+
+
 def test_stopping_leaves_no_partial_files(tmp_path: Path, photograph: Any, upscaler: Upscaler) -> None:
     jobs = []
     for number in range(6):

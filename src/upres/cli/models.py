@@ -42,6 +42,8 @@ def _list_models() -> None:
         for card in cards
     ]
     notes = ["multiply-adds: per pixel of the result. PSNR in dB: on Y, not rounded, the scale shaved, mean."]
+    if any("_jpeg_x" in card.name for card in cards):
+        notes.append("_jpeg: variants for compressed pictures; upres takes them for JPEGs of low quality (--denoise).")
     notes += sorted({f"data: {card.data}. licence: {card.licence}." for card in cards})
     show(headings, rows, notes, left={"network"})
 

@@ -18,6 +18,7 @@ __all__ = ["command"]
 Format = StrEnum("Format", ["png", "jpeg", "webp", "avif", "tiff", "bmp", "gif"])
 Engine = StrEnum("Engine", ["openvino", "onnxruntime"])
 Precision = StrEnum("Precision", ["f32", "bf16"])
+Denoise = StrEnum("Denoise", ["auto", "on", "off"])
 
 
 def command(
@@ -30,7 +31,16 @@ def command(
         str | None,
         typer.Option(metavar="WxH", help="The results' size instead of a scale; 1920x or x1080 keep the proportions."),
     ] = None,
-    model: Annotated[str, typer.Option("--model", "-m", help="See `upres models`; or the path of an .onnx.")] = "fast",
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", "-m", help="A family like fast, or one of `upres models`; or the path of an .onnx file."
+        ),
+    ] = "fast",
+    denoise: Annotated[
+        Denoise,
+        typer.Option(help="Take the model's variant for compressed pictures; auto: for JPEGs of low quality."),
+    ] = Denoise.auto,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Also folders in folders.")] = False,
     format: Annotated[
         Format | None, typer.Option("--format", "-f", help="Of the results. [default: PNG; TIFF for TIFF]")
@@ -54,7 +64,9 @@ def command(
     precision: Annotated[Precision, typer.Option(help="Of the arithmetic.")] = Precision.f32,
     max_megapixels: Annotated[float, typer.Option(help="Refuse larger inputs.")] = 500,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error arose.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error arose, and which models were taken.")
+    ] = False,
 ) -> None:
     """Make pictures larger.
 
@@ -82,7 +94,13 @@ def command(
 
     try:
         work = collect(inputs, mark=mark, output=output, format=format and format.value, recursive=recursive)
-        upscaler = Upscaler(model, scale=1 if fit else scale, engine=engine.value, precision=precision.value)
+        upscaler = Upscaler(
+            model,
+            scale=1 if fit else scale,
+            denoise=denoise.value,
+            engine=engine.value,
+            precision=precision.value,
+        )
     except UpresError as error:
         if debug:
             raise
@@ -108,6 +126,8 @@ def command(
         with report:
             for result in results:
                 report.result(result)
+                if debug and result.models:
+                    report.console.print(f"        {result.job.source.name}: {', '.join(result.models)}", markup=False)
     except KeyboardInterrupt:
         typer.echo("upres: stopped; what was not finished is not there", err=True)
         sys.exit(130)

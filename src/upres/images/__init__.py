@@ -1,6 +1,7 @@
 """Pixels in, pixels out: reading, writing, metadata, resizing and histograms."""
 
 from upres.images.histogram import match_histograms
+from upres.images.jpeg import jpeg_quality
 from upres.images.picture import Metadata, Picture
 from upres.images.read import MAX_MEGAPIXELS, read
 from upres.images.resize import make_lr, resize, resize_bands
@@ -12,6 +13,7 @@ __all__ = [
     "SUFFIXES",
     "Metadata",
     "Picture",
+    "jpeg_quality",
     "make_lr",
     "match_histograms",
     "read",

@@ -36,6 +36,8 @@ class Picture:
     """The file's format, a key of `upres.images.FORMATS`."""
     notices: tuple[str, ...] = ()
     """What the reader could not keep, in sentences for a person."""
+    jpeg_quality: int | None = None
+    """The quality, 1 to 100, of the JPEG that the pixels come from, as `upres.images.jpeg_quality` tells it."""
 
     def rgb8(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8: grey repeated, alpha left out, 16 bits rounded."""

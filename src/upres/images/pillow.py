@@ -10,6 +10,7 @@ import numpy as np
 
 from upres.errors import ImageError
 from upres.images.exif import PREFIX, upright
+from upres.images.jpeg import table_quality
 from upres.images.picture import Metadata, Picture
 
 if TYPE_CHECKING:
@@ -21,10 +22,13 @@ __all__ = ["from_pillow", "to_pillow"]
 def from_pillow(image: Image.Image) -> Picture:
     """A Pillow image's pixels, turned upright, and metadata; palettes, 1-bit, CMYK become grey or RGB.
 
+    Of an opened JPEG, as long as it is Pillow's ``JpegImageFile``, also its quality.
+
     Raises:
         ImageError: for 32-bit integer and float images, and objects that are no image.
     """
     from PIL import Image, ImageOps
+    from PIL.JpegImagePlugin import JpegImageFile
 
     if not isinstance(image, Image.Image):
         raise ImageError(f"upres takes a numpy array or a Pillow image, not {type(image).__name__}")
@@ -34,6 +38,9 @@ def from_pillow(image: Image.Image) -> Picture:
         exif=upright(exif.tobytes()) if len(exif) else None,
         dpi=image.info.get("dpi"),
     )
+    quality = None
+    if isinstance(image, JpegImageFile) and image.layer:
+        quality = table_quality(image.quantization.get(image.layer[0][3], ()))
     image = ImageOps.exif_transpose(image)
     if image.mode in ("I", "F"):
         raise ImageError(f"Pillow images of mode {image.mode} have no fixed range; give a uint16 or float32 array")
@@ -48,7 +55,7 @@ def from_pillow(image: Image.Image) -> Picture:
     pixels = np.asarray(image)
     if image.mode.startswith("I;16"):
         pixels = pixels.astype(np.uint16)
-    return Picture(pixels if pixels.ndim == 3 else pixels[..., None], metadata)
+    return Picture(pixels if pixels.ndim == 3 else pixels[..., None], metadata, jpeg_quality=quality)
 
 
 def to_pillow(picture: Picture) -> Image.Image:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from upres.errors import ImageError
 from upres.images.exif import exif_of_tiff, parse, resolution, upright
+from upres.images.jpeg import jpeg_quality
 from upres.images.picture import Metadata, Picture
 
 __all__ = ["MAX_MEGAPIXELS", "read"]
@@ -98,7 +99,8 @@ def _read_with_vips(path: Path, max_megapixels: float) -> Picture:
         raise ImageError(
             f"{path}: cannot be decoded; it may be damaged or cut short ({lines[-1] if lines else 'no details'})"
         ) from None
-    return Picture(pixels, replace(metadata, icc=icc), kind, notices)
+    quality = jpeg_quality(path) if kind == "jpeg" else None
+    return Picture(pixels, replace(metadata, icc=icc), kind, notices, quality)
 
 
 def _check_size(path: Path, width: int, height: int, max_megapixels: float) -> None:

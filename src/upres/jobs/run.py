@@ -36,6 +36,8 @@ class Result:
     skipped: bool = False
     """The target existed already."""
     error: Exception | None = None
+    models: tuple[str, ...] = ()
+    """What the picture went through, one after the other; none where bicubic did all."""
 
 
 def run(
@@ -74,8 +76,8 @@ def run(
                 raise _StoppedError
             if job.target.exists() and not overwrite:
                 return Result(job, skipped=True)
-            made, notices = _upscale_file(job)
-            return Result(job, made, time.perf_counter() - start, notices)
+            made, notices, models = _upscale_file(job)
+            return Result(job, made, time.perf_counter() - start, notices, models=models)
         except (UpresError, _StoppedError) as problem:
             error: Exception = problem
         except MemoryError:
@@ -87,11 +89,12 @@ def run(
             error.__cause__ = problem
         return Result(job, seconds=time.perf_counter() - start, error=error)
 
-    def _upscale_file(job: Job) -> tuple[tuple[int, int], tuple[str, ...]]:
+    def _upscale_file(job: Job) -> tuple[tuple[int, int], tuple[str, ...], tuple[str, ...]]:
         picture = read(job.source, max_megapixels=max_megapixels)
         height, width, channels = picture.pixels.shape
         target = size(height, width) if size else upscaler.target(height, width)
         metadata = Metadata() if strip else picture.metadata
+        route = upscaler.route(max(target[0] / height, target[1] / width), picture.jpeg_quality)
         name = format or format_of(job.target)
         _make_folder(job.target.parent)
 
@@ -105,12 +108,13 @@ def run(
             job.target,
             (*target, channels),
             picture.pixels.dtype,
-            upscaler.bands(picture.pixels, target, advance),
+            upscaler.bands(picture.pixels, target, advance, jpeg_quality=picture.jpeg_quality),
             metadata,
             format=name,
             quality=quality,
         )
-        return target, picture.notices + notices_of(name, picture.pixels.dtype, metadata)
+        notices = picture.notices + notices_of(name, picture.pixels.dtype, metadata)
+        return target, notices, tuple(model.card.name for model in route)
 
     with ThreadPoolExecutor(max_workers=workers) as pool:
         try:

@@ -24,7 +24,13 @@ from upres.runtime.tiles import SIDES, Tile, plan
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["MAX_SCALE", "Upscaler", "models"]
+__all__ = ["DENOISE", "LOW_QUALITY", "MAX_SCALE", "Upscaler", "models"]
+
+DENOISE = ("auto", "on", "off")
+VARIANT = "_jpeg"  # what follows a family's name in that of its variant for compressed pictures
+LOW_QUALITY = 90
+"""JPEGs of a quality below this are taken for compressed pictures. Two networks of one shape, `fast_x3` and Bicubic++ of
+its authors, which was trained on JPEG of quality 90, change places between 90 and 92 (Set14, benchmarks/denoise.py)."""
 
 MAX_SCALE = 32
 SMALL = 384  # pixels; pictures with no longer side run whole, by the code for any shape
@@ -48,6 +54,10 @@ class Upscaler:
         scale: how much larger, any number above 0 up to 32. What the model's own scale leaves
             over is done by bicubic resizing; above the largest model's scale, models
             follow each other.
+        denoise: whether to take the variant for compressed pictures, ``fast_jpeg_x3`` for
+            ``fast_x3``: ``on``; ``off``; or ``auto``, for JPEG files of a quality below 90
+            (`LOW_QUALITY`), `Picture` and Pillow's opened ones, if there is a variant of that
+            scale; arrays do not tell. Of models that follow each other, only the first one's is taken.
         engine: ``openvino`` or ``onnxruntime``.
         precision: ``f32``, or ``bf16`` where the processor has it (OpenVINO only).
         threads: at most this many; None for all.
@@ -56,9 +66,10 @@ class Upscaler:
             a tile, or than 704 x 704 pixels for None, are blended of tiles that overlap.
 
     Raises:
-        ModelError: for unknown models, engines and precisions.
+        ModelError: for unknown models, engines and precisions, and if ``denoise`` is on but the
+            model has no variant of the scale.
         MissingExtra: if the engine is not installed.
-        ValueError: if the scale is out of range.
+        ValueError: if the scale is out of range, or ``denoise`` none of its values.
     """
 
     def __init__(
@@ -66,6 +77,7 @@ class Upscaler:
         model: str | Path = "fast",
         *,
         scale: float = 4,
+        denoise: str = "auto",
         engine: str = "openvino",
         precision: str = "f32",
         threads: int | None = None,
@@ -77,13 +89,19 @@ class Upscaler:
             raise ValueError(f"threads must be at least 1, not {threads}")
         if tile is not None and tile < 1:
             raise ValueError(f"tile must be at least 1, not {tile}")
+        if denoise not in DENOISE:
+            raise ValueError(f"denoise must be {', '.join(DENOISE[:-1])} or {DENOISE[-1]}, not {denoise!r}")
         self.scale = float(scale)
-        self._family = _family(str(model))
+        self._name = str(model)
+        self._family, self._variants = _family(self._name)
+        self._denoise = denoise
         self._engine_options = (engine, precision, threads)
         self._engines: dict[tuple[str, str], Engine] = {}
-        self._loaded: dict[int, Model] = {}
+        self._loaded: dict[Path, Model] = {}
         self._tile = tile
-        self._engine(self._model(scale), np.dtype(np.uint8))
+        # Without a scale above 1, sizes will tell which models are needed; what there is none of is said now.
+        first, *_ = self.route(scale) or [self._model(scale, denoise == "on" and not self._variants)]
+        self._engine(first, np.dtype(np.uint8))
 
     def __call__(self, image: AnyImage, *, size: tuple[int, int] | None = None) -> AnyImage:
         """Upscale one image.
@@ -103,20 +121,19 @@ class Upscaler:
         """
         result: Any
         if isinstance(image, Picture):
-            result = replace(image, pixels=self._whole(image.pixels, size))
+            result = self._larger(image, size)
         elif isinstance(image, np.ndarray):
             image = image.astype(image.dtype.newbyteorder("="), copy=False)
             flat = image.ndim == 2
             result = self._whole(image[..., None], size)[..., 0] if flat else self._whole(image, size)
         else:
-            picture = from_pillow(image)
-            result = to_pillow(replace(picture, pixels=self._whole(picture.pixels, size)))
+            result = to_pillow(self._larger(from_pillow(image), size))
         return cast("AnyImage", result)
 
     @staticmethod
     def native_scale(model: str | Path) -> int:
         """The scale of one model, without resizing; of a family, the largest."""
-        return max(_family(str(model)))
+        return max(_family(str(model))[0])
 
     def target(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the result for an image of this height and width."""
@@ -127,6 +144,8 @@ class Upscaler:
         pixels: Samples,
         size: tuple[int, int] | None = None,
         progress: Callable[[float], None] | None = None,
+        *,
+        jpeg_quality: int | None = None,
     ) -> Iterator[Samples]:
         """The result as bands of rows, made one after the other in bounded memory.
 
@@ -134,6 +153,7 @@ class Upscaler:
             pixels: (H, W, C) as in `__call__`.
             size: as in `__call__`.
             progress: called with the share that is done, 0 to 1, after every tile.
+            jpeg_quality: of the JPEG that the pixels come from, 1 to 100.
         """
         _check(pixels)
         height, width = pixels.shape[:2]
@@ -145,35 +165,61 @@ class Upscaler:
             if progress:
                 progress(0.0)
 
-        if max(target[0] / height, target[1] / width) > MAX_SCALE:
+        factor = max(target[0] / height, target[1] / width)
+        if factor > MAX_SCALE:
             raise ImageError(
                 f"{target[1]}x{target[0]} is more than {MAX_SCALE} times a picture of {width}x{height}; ask for less"
             )
-        while (factor := max(target[0] / height, target[1] / width)) > self._largest * BICUBIC_REST:
-            pixels = np.concatenate(list(self._model_bands(pixels, factor / self._largest, again)))
-            height, width = pixels.shape[:2]
-        if factor <= 1:
+        route = self.route(factor, jpeg_quality)
+        if not route:
             yield resize(spread(pixels), target)
             return
-        model = self._model(factor)
-        native = (height * model.card.scale, width * model.card.scale)
-        bands = self._model_bands(pixels, factor, progress)
+        for model in route[:-1]:
+            pixels = np.concatenate(list(self._model_bands(pixels, model, again)))
+        height, width = pixels.shape[:2]
+        native = (height * route[-1].card.scale, width * route[-1].card.scale)
+        bands = self._model_bands(pixels, route[-1], progress)
         yield from bands if native == target else resize_bands(bands, native, target)
 
-    def _whole(self, pixels: Samples, size: tuple[int, int] | None) -> Samples:
-        bands = list(self.bands(pixels, size))
+    def route(self, factor: float, jpeg_quality: int | None = None) -> list[Model]:
+        """The models that make a picture larger by a factor, one after the other; none where bicubic does it.
+
+        Args:
+            factor: above 0 and at most 32, the larger one of both sides.
+            jpeg_quality: as in `bands`.
+
+        Raises:
+            ModelError: if denoising is on and the first has no variant.
+        """
+        compressed = self._denoise == "on"
+        if self._denoise == "auto":
+            compressed = jpeg_quality is not None and jpeg_quality < LOW_QUALITY
+        route: list[Model] = []
+        largest = max(self._family)
+        while factor > largest * BICUBIC_REST:
+            route.append(self._model(factor / largest, compressed and not route))
+            factor /= route[-1].card.scale
+        return [*route, self._model(factor, compressed and not route)] if factor > 1 else route
+
+    def _larger(self, picture: Picture, size: tuple[int, int] | None) -> Picture:
+        pixels = self._whole(picture.pixels, size, picture.jpeg_quality)
+        return replace(picture, pixels=pixels, jpeg_quality=None)
+
+    def _whole(self, pixels: Samples, size: tuple[int, int] | None, jpeg_quality: int | None = None) -> Samples:
+        bands = list(self.bands(pixels, size, jpeg_quality=jpeg_quality))
         return bands[0] if len(bands) == 1 else np.concatenate(bands)
 
-    @property
-    def _largest(self) -> int:
-        return max(self._family)
-
-    def _model(self, factor: float) -> Model:
-        """The family's model of the next larger scale."""
-        scale = min((scale for scale in self._family if scale >= factor), default=self._largest)
-        if scale not in self._loaded:
-            self._loaded[scale] = load_model(self._family[scale])
-        return self._loaded[scale]
+    def _model(self, factor: float, compressed: bool) -> Model:
+        """The family's model of the next larger scale, or its variant for compressed pictures."""
+        scale = min((scale for scale in self._family if scale >= factor), default=max(self._family))
+        path = self._family[scale]
+        if compressed and scale in self._variants:
+            path = self._variants[scale]
+        elif compressed and self._denoise == "on":
+            raise ModelError(_no_variant(self._name, scale))
+        if path not in self._loaded:
+            self._loaded[path] = load_model(path)
+        return self._loaded[path]
 
     def _engine(self, model: Model, dtype: np.dtype[Any]) -> Engine:
         key = (model.card.name, dtype.name)
@@ -183,10 +229,9 @@ class Upscaler:
         return self._engines[key]
 
     def _model_bands(
-        self, pixels: Samples, factor: float, progress: Callable[[float], None] | None
+        self, pixels: Samples, model: Model, progress: Callable[[float], None] | None
     ) -> Iterator[Samples]:
-        """Bands of the picture at the scale of the model for a factor."""
-        model = self._model(factor)
+        """Bands of the picture at the scale of a model."""
         colour, alpha = pixels, None
         if pixels.shape[2] in (2, 4):
             colour, alpha = pixels[..., :-1], pixels[..., -1:]
@@ -262,19 +307,42 @@ def _cheapest_side(side: int, halo: int) -> int:
     return min(usable, key=computed, default=max(side, 8 * halo))
 
 
-def _family(name: str) -> dict[int, Path]:
-    """Scale to file of a family's models, or of the one model that a name or path means."""
-    files = bundled()
+def _families() -> dict[str, dict[int, Path]]:
+    """The bundled families: scale to file of each."""
+    families: dict[str, dict[int, Path]] = {}
+    for name, path in bundled().items():
+        family, _, scale = name.rpartition("_x")
+        families.setdefault(family, {})[int(scale)] = path
+    return families
+
+
+def _family(name: str) -> tuple[dict[int, Path], dict[int, Path]]:
+    """Scale to file of a family's models, or of the one model that a name or path means; and of their variants."""
     if name.endswith(".onnx"):
         path = Path(name)
-        return {load_model(path).card.scale: path}
-    if name in files:
-        return {load_model(files[name]).card.scale: files[name]}
-    family = {int(stem.rpartition("_x")[2]): path for stem, path in files.items() if stem.rpartition("_x")[0] == name}
-    if not family:
-        known = sorted({stem.rpartition("_x")[0] for stem in files} | set(files))
+        return {load_model(path).card.scale: path}, {}
+    families = _families()
+    family, _, scale = name.rpartition("_x")
+    if name in families:
+        family, members = name, families[name]
+    elif name in bundled():
+        members = {int(scale): families[family][int(scale)]}
+    else:
+        known = sorted({*families, *bundled()})
         raise ModelError(f"no model is called {name!r}: choose one of {', '.join(known)}, or the path of an .onnx file")
-    return family
+    return members, families.get(family.removesuffix(VARIANT) + VARIANT, {})
+
+
+def _no_variant(name: str, scale: int) -> str:
+    having = [
+        f"{family.removesuffix(VARIANT)} (x{', x'.join(map(str, sorted(scales)))})"
+        for family, scales in _families().items()
+        if family.endswith(VARIANT)
+    ]
+    return (
+        f"{name} has no model for compressed pictures at x{scale}, which --denoise on asks for; "
+        f"{', '.join(having) or 'no bundled family'} {'have' if len(having) > 1 else 'has'} them"
+    )
 
 
 def _check(pixels: Samples) -> None:
