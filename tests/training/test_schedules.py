@@ -32,6 +32,8 @@ def torchs(kind: Any, **options: Any) -> list[float]:
         ("step", {"every": 15, "factor": 0.1}, lr_scheduler.StepLR, {"step_size": 15, "gamma": 0.1}),
         ("multi_step", {"milestones": [5, 30]}, lr_scheduler.MultiStepLR, {"milestones": [5, 30], "gamma": 0.5}),
         ("cosine", {"final": 1e-3}, lr_scheduler.CosineAnnealingLR, {"T_max": STEPS, "eta_min": 1e-3}),
+        ("cosine", {"period": 15}, lr_scheduler.CosineAnnealingWarmRestarts, {"T_0": 15}),
+        ("cosine", {"period": 100}, lr_scheduler.CosineAnnealingLR, {"T_max": 100}),
         ("constant", {}, lr_scheduler.ConstantLR, {"factor": 1}),
     ],
 )

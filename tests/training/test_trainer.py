@@ -220,6 +220,25 @@ def test_gradients_are_clipped(
     assert sizes == pytest.approx([1e-3] * 15, rel=1e-3)
 
 
+def test_modules_have_rates_of_their_own_and_a_step_is_bounded(tmp_path: Path, recipe: Any) -> None:
+    changes = [
+        "stage.0.losses={l1=1e3}",
+        "stage.0.learning_rate=0.5",
+        "stage.0.warmup=0",
+        "stage.0.ema=0",
+        "stage.0.clip_step=0.01",
+        "stage.0.rates={head=0, 'blocks.0'=0.1}",
+        "stage.1.learning_rate=0",
+    ]
+    made = recipe(1, "sgd", *changes)
+    torch.manual_seed(made.seed)
+    fresh = made.network.build().state_dict()
+    after = load_checkpoint(train(made, tmp_path / "run", quiet=True))[1].state_dict()
+    change = {name: float((after[name] - fresh[name]).abs().max()) for name in fresh}
+    bounds = {"head": 0.0, "blocks": 0.001, "tail": 0.01}
+    assert change == pytest.approx({name: bounds[name.partition(".")[0]] for name in fresh}, rel=1e-4)
+
+
 def test_the_discriminator_learns_beside_the_network(tmp_path: Path, recipe: Any) -> None:
     changes = [
         "network.anchor=false",  # whose SR is easily told apart at first

@@ -117,6 +117,8 @@ def accepted(value: Any, hint: Any, key: str, source: Source) -> Any:
     if get_origin(hint) is list:
         items = value if isinstance(value, list) else [value]
         return [accepted(item, get_args(hint)[0], f"{key}.{place}", source) for place, item in enumerate(items)]
+    if get_origin(hint) is dict and get_args(hint)[1] is not Any and isinstance(value, dict):
+        return {name: accepted(item, get_args(hint)[1], f"{key}.{name}", source) for name, item in value.items()}
     if hint == Range:
         ends = value if isinstance(value, list) else [value, value]
         if len(ends) != 2 or not all(_is(end, float) for end in ends) or not ends[0] <= ends[1]:

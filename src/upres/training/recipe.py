@@ -81,9 +81,15 @@ class Stage:
     """Parts in which a step's batch goes through the network, whose gradients add up to the whole's."""
     patch: Count = 48
     """Side of a patch in LR pixels."""
-    optimizer: Literal["adam", "adamw", "soap"] = "adam"
+    optimizer: Literal["adam", "adamw", "sgd", "soap"] = "adam"
+    momentum: Factor = 0.9
+    """Of SGD; of the others, the decay of the mean of the gradients, β₁."""
+    beta2: Factor = 0.0
+    """The decay of the mean of their squares, β₂; 0 for 0.999, SOAP's 0.95."""
     learning_rate: float = 2e-3
     """The highest one, reached after the warm-up."""
+    rates: dict[str, float] = field(default_factory=dict)
+    """What the learning rate is multiplied by for modules of the network, by name."""
     warmup: int = 500
     """Steps over which the learning rate rises from 0."""
     schedule: str | Table = "cosine"
@@ -93,6 +99,8 @@ class Stage:
     """The gradient is scaled down to this length where it is longer; 0 for never."""
     clip_value: float = 0.0
     """Every element of the gradient is clamped to this; 0 for never."""
+    clip_step: float = 0.0
+    """Likewise, to this divided by the learning rate, which bounds a step of SGD (VDSR); 0 for never."""
     ema: Factor = 0.999
     """Decay of the exponential moving average of the weights, which is what is kept; 0 for none."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"

@@ -40,9 +40,16 @@ def constant(at: Moment) -> float:
     return at.highest
 
 
-def cosine(at: Moment, *, final: float = 0.0) -> float:
-    """Half a cosine down to a final rate (Loshchilov and Hutter, SGDR, ICLR 2017, equation 5)."""
-    return final + (at.highest - final) * 0.5 * (1 + math.cos(math.pi * at.way))
+def cosine(at: Moment, *, final: float = 0.0, period: int = 0) -> float:
+    """Half a cosine down to a final rate (Loshchilov and Hutter, SGDR, ICLR 2017, equation 5).
+
+    Args:
+        at: when.
+        final: the rate at the end.
+        period: steps after which the end is reached and it starts again from the highest; 0 for all of the stage.
+    """
+    way = (at.step - at.warmup) % period / period if period else at.way
+    return final + (at.highest - final) * 0.5 * (1 + math.cos(math.pi * way))
 
 
 def step(at: Moment, *, every: Count, factor: Factor = 0.5) -> float:

@@ -21,8 +21,10 @@ __all__ = ["StageRun", "learning_rate", "trained_part"]
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
     "soap": SOAP,
 }
+BETA2 = {"adam": 0.999, "adamw": 0.999, "soap": 0.95}
 
 
 def learning_rate(stage: Stage, step: int) -> float:
@@ -37,7 +39,7 @@ def trained_part(stage: Stage, network: Network) -> Network:
         ValueError: if there is no such module, or it does not upscale.
     """
     modules = dict(network.named_modules())
-    for name in (stage.module, *stage.frozen):
+    for name in (stage.module, *stage.frozen, *stage.rates):
         if name not in modules:
             raise ValueError(f"the network has no module {name}; it has {', '.join(modules)[:400]}")
     part = modules[stage.module]
@@ -64,9 +66,7 @@ class StageRun:
         self.whole.requires_grad_(True)
         for module in self.frozen:
             module.requires_grad_(False)
-        learnt = [parameter for parameter in self.part.parameters() if parameter.requires_grad]
-        optimizer = OPTIMIZERS[stage.optimizer](learnt, lr=stage.learning_rate, weight_decay=stage.weight_decay)
-        self.network, self.optimizer = self.fabric.setup(self.part, optimizer)
+        self.network, self.optimizer = self.fabric.setup(self.part, self._optimizer())
         self.watch = Watch(self.part, criterion.watched)
         self.criterion = criterion.to(self.fabric.device)
         self.optimizers = {"optimizer": self.optimizer}
@@ -78,14 +78,36 @@ class StageRun:
             adversary.discriminator.mark_forward_method("logits")  # type: ignore[operator]
         self.losses: dict[str, Tensor] = {}
 
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """Of what is learnt, grouped by what the learning rate is multiplied by."""
+        stage = self.stage
+        rates = {
+            parameter: factor
+            for name, factor in stage.rates.items()
+            for parameter in self.whole.get_submodule(name).parameters()
+        }
+        groups: dict[float, list[Tensor]] = {}
+        for parameter in self.part.parameters():
+            if parameter.requires_grad:
+                groups.setdefault(rates.get(parameter, 1.0), []).append(parameter)
+        options: dict[str, Any] = {"lr": stage.learning_rate, "weight_decay": stage.weight_decay}
+        if stage.optimizer == "sgd":
+            options["momentum"] = stage.momentum
+        else:
+            options["betas"] = (stage.momentum, stage.beta2 or BETA2[stage.optimizer])
+        return OPTIMIZERS[stage.optimizer](
+            [{"params": learnt, "factor": factor} for factor, learnt in groups.items()], **options
+        )
+
     def step(self, step: int, lr: Tensor, hr: Tensor) -> Tensor:
         """One step of the optimiser, and of the discriminator's; gives the network's loss."""
         self.part.train()
         for module in self.frozen:
             module.eval()
+        rate = learning_rate(self.stage, step)
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(self.stage, step)
+                group["lr"] = rate * group.get("factor", 1.0)
             optimizer.zero_grad()
         lr, hr = self.fabric.to_device((lr, hr))
         count = self.stage.accumulate
@@ -102,6 +124,8 @@ class StageRun:
         total = torch.stack(list(self.losses.values())).sum()
         if self.stage.clip_value:
             self.fabric.clip_gradients(self.network, self.optimizer, clip_val=self.stage.clip_value)
+        if self.stage.clip_step and rate:
+            self.fabric.clip_gradients(self.network, self.optimizer, clip_val=self.stage.clip_step / rate)
         if self.stage.clip_norm:
             # What is not finite is found by the loss and the weights, with a text that says what to do.
             self.fabric.clip_gradients(
