@@ -307,15 +307,15 @@ def test_the_schedule_of_a_recipe_is_kept(recipe: Any) -> None:
 
 def test_batches_depend_on_the_seed_alone_and_match_lr_to_hr(folders: tuple[Path, Path]) -> None:
     photographs = load_photographs(str(folders[0]), 3, 16)
-    lr, hr = photographs.batch((0, 1, 2), 5, 16)
-    again, _ = photographs.batch((0, 1, 2), 5, 16)
-    other, _ = photographs.batch((0, 1, 3), 5, 16)
+    lr, hr = photographs.batch((0, 1), 2, 5, 16)
+    again, _ = photographs.batch((0, 1), 2, 5, 16)
+    other, _ = photographs.batch((0, 1), 3, 5, 16)
     assert lr.shape == (5, 3, 16, 16)
     assert hr.shape == (5, 3, 48, 48)
     assert torch.equal(lr, again)
     assert not torch.equal(lr, other)
     for number in range(8):
-        lr, hr = photographs.batch((number,), 3, 16)
+        lr, hr = photographs.batch((0,), number, 3, 16)
         for patch, whole in zip(lr, hr, strict=True):
             small: NDArray[np.float32] = resize(whole.permute(1, 2, 0).numpy(), (16, 16))
             inside = np.abs(small - patch.permute(1, 2, 0).numpy())[3:-3, 3:-3]

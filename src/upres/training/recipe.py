@@ -46,6 +46,8 @@ class Data:
     """Turn every batch by a random quarter."""
     permute_rgb: bool = False
     """Shuffle every batch's colour channels."""
+    memory: float = 4.0
+    """GiB of decoded photographs that are held at once in each process; for validation, a quarter as much again."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,7 +87,7 @@ def train(
                 run.load(state)
 
             def patches(step: int, number: int = number, stage: Stage = stage) -> tuple[Tensor, Tensor]:
-                return photographs.batch((recipe.seed, number, step), stage.batch, stage.patch)
+                return photographs.batch((recipe.seed, number), step, stage.batch, stage.patch)
 
             for step, (lr, hr) in ahead(patches, range(max(0, done - first), stage.steps)):
                 loss = run.step(step, lr, hr)
@@ -240,10 +240,20 @@ def _photographs(recipe: Recipe, scale: int) -> tuple[Photographs, Photographs |
     degradation = Pipeline(data.degradation) if data.degradation else None
     augmentation = Augmentation(data.flips, data.rotations, data.permute_rgb)
     patch = max(stage.patch for stage in recipe.stages)
-    train = load_photographs(data.train, scale, patch, lr=data.lr, degradation=degradation, augmentation=augmentation)
+    train = load_photographs(
+        data.train,
+        scale,
+        patch,
+        lr=data.lr,
+        degradation=degradation,
+        augmentation=augmentation,
+        memory=data.memory,
+    )
     if not data.validation:
         return train, None
-    return train, load_photographs(data.validation, scale, lr=data.validation_lr, degradation=degradation)
+    return train, load_photographs(
+        data.validation, scale, lr=data.validation_lr, degradation=degradation, memory=data.memory / 4
+    )
 
 
 def _finite(loss: Tensor, total: int, number: int, out: Path) -> float:
