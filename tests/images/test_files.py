@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from upres.errors import ImageError
-from upres.images import FORMATS, Metadata, Picture, read, write, write_bands
+from upres.images import FORMATS, Metadata, Picture, read, read_size, write, write_bands
 from upres.images.exif import parse
 from upres.images.write import notices_of
 
@@ -55,6 +55,7 @@ def test_the_other_lossless_ways_keep_rgb(tmp_path: Path, of_kind: Any, form: st
     pixels = of_kind(3, np.uint8)
     write(tmp_path / f"a.{form}", Picture(pixels), quality=LOSSLESS.get(form))
     assert np.array_equal(read(tmp_path / f"a.{form}").pixels, pixels)
+    assert read_size(tmp_path / f"a.{form}") == pixels.shape[:2]
 
 
 @pytest.mark.parametrize("form", ["webp", "avif"])
@@ -110,6 +111,7 @@ def test_orientation_is_applied_and_reset(tmp_path: Path, photograph: Any, form:
         upright = np.asarray(ImageOps.exif_transpose(image))
     made = read(path)
     assert made.pixels.shape == upright.shape
+    assert read_size(path) == upright.shape[:2]
     assert np.abs(made.pixels.astype(int) - upright).mean() < 3
     assert parse(made.metadata.exif)[0x0112] == 1
 
@@ -263,15 +265,17 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, photograph: Any, form: str)
 def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(content)
-    with pytest.raises(ImageError, match=says):
-        read(path)
+    for reads in (read, read_size):
+        with pytest.raises(ImageError, match=says):
+            reads(path)
 
 
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="no such file"):
-        read(tmp_path / "none.png")
-    with pytest.raises(ImageError, match="not a file"):
-        read(tmp_path)
+    for reads in (read, read_size):
+        with pytest.raises(ImageError, match="no such file"):
+            reads(tmp_path / "none.png")
+        with pytest.raises(ImageError, match="not a file"):
+            reads(tmp_path)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes with names are of POSIX")

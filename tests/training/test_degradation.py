@@ -1,5 +1,6 @@
 import io
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,9 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from upres.errors import RecipeError
-from upres.images import resize
+from upres.images import Picture, resize, write
 from upres.training.checked import Source
-from upres.training.data import Photographs
+from upres.training.data import load_photographs
 from upres.training.degradation import Draw, Pipeline, checked_steps, gaussian_blur, sinc
 
 SECOND_ORDER = """
@@ -213,12 +214,13 @@ def test_what_is_wrong_is_named(text: str, says: str) -> None:
     assert says in str(error.value)
 
 
-def test_jpegs_grid_of_blocks_lies_anywhere_on_a_patch(photograph: NDArray[np.uint8]) -> None:
+def test_jpegs_grid_of_blocks_lies_anywhere_on_a_patch(tmp_path: Path, photograph: NDArray[np.uint8]) -> None:
     """Where files were compressed whole, patches begin anywhere in a block."""
-    made = Photographs([photograph], steps(TO_LR, '{ name = "jpeg", quality = 20 }'), 2)
+    write(tmp_path / "cat.png", Picture(photograph))
+    made = load_photographs(str(tmp_path), 2, degradation=steps(TO_LR, '{ name = "jpeg", quality = 20 }'))
     phases: set[int] = set()
     for seed in range(40):
-        patch: Any = made.batch((seed,), 1, 32)[0][0, 1].numpy() * 255
+        patch: Any = made.batch((0,), seed, 1, 32)[0][0, 1].numpy() * 255
         jumps = np.abs(np.diff(patch, axis=1)).mean(0)
         by_phase = [jumps[phase::8].mean() for phase in range(8)]
         phases.add(int(np.argmax(by_phase)))

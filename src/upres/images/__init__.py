@@ -3,7 +3,7 @@
 from upres.images.histogram import match_histograms
 from upres.images.jpeg import jpeg_quality
 from upres.images.picture import Metadata, Picture
-from upres.images.read import MAX_MEGAPIXELS, read
+from upres.images.read import MAX_MEGAPIXELS, read, read_size
 from upres.images.resize import make_lr, resize, resize_bands
 from upres.images.write import FORMATS, SUFFIXES, write, write_bands
 
@@ -17,6 +17,7 @@ __all__ = [
     "make_lr",
     "match_histograms",
     "read",
+    "read_size",
     "resize",
     "resize_bands",
     "write",

@@ -12,6 +12,8 @@ import os
 import re
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from upres.images.exif import exif_of_tiff, parse, resolution, upright
 from upres.images.jpeg import jpeg_quality
 from upres.images.picture import Metadata, Picture
 
-__all__ = ["MAX_MEGAPIXELS", "read"]
+__all__ = ["MAX_MEGAPIXELS", "read", "read_size"]
 
 MAX_MEGAPIXELS = 500.0
 
@@ -47,60 +49,89 @@ def read(path: Path | str, *, max_megapixels: float = MAX_MEGAPIXELS) -> Picture
             that upres does not hold, or larger than ``max_megapixels``.
     """
     path = Path(path)
+    with _image_errors(path):
+        kind = _kind_for_pillow(path)
+        return _read_with_pillow(path, kind, max_megapixels) if kind else _read_with_vips(path, max_megapixels)
+
+
+def read_size(path: Path | str, *, max_megapixels: float = MAX_MEGAPIXELS) -> tuple[int, int]:
+    """Height and width of what `read` would give, from the file's header alone.
+
+    Raises:
+        ImageError: as `read`, where the header shows it.
+    """
+    path = Path(path)
+    with _image_errors(path):
+        if kind := _kind_for_pillow(path):
+            with _open_with_pillow(path, kind, max_megapixels) as opened:
+                return opened.height, opened.width
+        image, _ = _open_with_vips(path, max_megapixels)
+        lies = image.get_typeof("orientation") and image.get("orientation") > 4
+        return (image.width, image.height) if lies else (image.height, image.width)
+
+
+@contextmanager
+def _image_errors(path: Path) -> Iterator[None]:
+    """What goes wrong with a file, in sentences that name it."""
+    import pyvips
+
     try:
-        if path.exists() and not path.is_file():
-            raise ImageError(f"{path}: not a file")
-        with path.open("rb") as file:
-            start = file.read(16)
-        if not start:
-            raise ImageError(f"{path}: the file is empty")
-        if start[:2] == b"BM":
-            return _read_with_pillow(path, "bmp", max_megapixels)
-        if start[4:12] == b"ftypavis":
-            return _read_with_pillow(path, "avif", max_megapixels)
-        return _read_with_vips(path, max_megapixels)
+        yield
     except FileNotFoundError:
         raise ImageError(f"{path}: there is no such file") from None
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from None
-
-
-def _read_with_vips(path: Path, max_megapixels: float) -> Picture:
-    import pyvips
-
-    try:
-        source = pyvips.Source.new_from_file(os.fsencode(path))
-        loader = pyvips.vips_lib.vips_foreign_find_load_source(source.pointer)
-        name = pyvips.ffi.string(loader).decode() if loader else ""
-        kind = next((kind for part, kind in LOADERS.items() if f"Load{part}" in name), None)
-        if kind is None:
-            raise ImageError(
-                f"{path}: not a picture in a format that upres reads (PNG, JPEG, WebP, AVIF, TIFF, BMP, GIF)"
-            )
-        options = {"unlimited": True} if kind in ("png", "jpeg", "avif", "tiff") else {}
-        if kind == "tiff":
-            _check_tiff(path)
-        image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error", **options)
-        _check_size(path, image.width, image.height, max_megapixels)
-        chunks = _png_chunks(path) if kind == "png" else {}
-        exif = exif_of_tiff(path) if kind == "tiff" else _blob(image, "exif-data")
-        metadata = Metadata(
-            exif=upright(exif),
-            xmp=_upright_xmp(_blob(image, "xmp-data")),
-            dpi=_dpi(path, image, kind, chunks) or resolution(parse(exif)),
-        )
-        notices = _page_notice(image, kind, chunks)
-        if image.get_typeof("orientation") and image.get("orientation") > 1:
-            image = image.copy_memory().autorot()  # rows come in order from the file, turning needs them all
-        image, icc = _to_rgb_or_grey(image)
-        pixels = _pixels(path, image)
     except pyvips.Error as error:
         lines = str(error).strip().splitlines()
         raise ImageError(
             f"{path}: cannot be decoded; it may be damaged or cut short ({lines[-1] if lines else 'no details'})"
         ) from None
+
+
+def _kind_for_pillow(path: Path) -> str:
+    """The format if Pillow reads it, else nothing."""
+    if path.exists() and not path.is_file():
+        raise ImageError(f"{path}: not a file")
+    with path.open("rb") as file:
+        start = file.read(16)
+    if not start:
+        raise ImageError(f"{path}: the file is empty")
+    return "bmp" if start[:2] == b"BM" else "avif" if start[4:12] == b"ftypavis" else ""
+
+
+def _open_with_vips(path: Path, max_megapixels: float) -> tuple[Any, str]:
+    """The picture, of which the header is read, and its format."""
+    import pyvips
+
+    source = pyvips.Source.new_from_file(os.fsencode(path))
+    loader = pyvips.vips_lib.vips_foreign_find_load_source(source.pointer)
+    name = pyvips.ffi.string(loader).decode() if loader else ""
+    kind = next((kind for part, kind in LOADERS.items() if f"Load{part}" in name), None)
+    if kind is None:
+        raise ImageError(f"{path}: not a picture in a format that upres reads (PNG, JPEG, WebP, AVIF, TIFF, BMP, GIF)")
+    options = {"unlimited": True} if kind in ("png", "jpeg", "avif", "tiff") else {}
+    if kind == "tiff":
+        _check_tiff(path)
+    image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error", **options)
+    _check_size(path, image.width, image.height, max_megapixels)
+    return image, kind
+
+
+def _read_with_vips(path: Path, max_megapixels: float) -> Picture:
+    image, kind = _open_with_vips(path, max_megapixels)
+    chunks = _png_chunks(path) if kind == "png" else {}
+    exif = exif_of_tiff(path) if kind == "tiff" else _blob(image, "exif-data")
+    metadata = Metadata(
+        exif=upright(exif),
+        xmp=_upright_xmp(_blob(image, "xmp-data")),
+        dpi=_dpi(path, image, kind, chunks) or resolution(parse(exif)),
+    )
+    notices = _page_notice(image, kind, chunks)
+    if image.get_typeof("orientation") and image.get("orientation") > 1:
+        image = image.copy_memory().autorot()  # rows come in order from the file, turning needs them all
+    image, icc = _to_rgb_or_grey(image)
     quality = jpeg_quality(path) if kind == "jpeg" else None
-    return Picture(pixels, replace(metadata, icc=icc), kind, notices, quality)
+    return Picture(_pixels(path, image), replace(metadata, icc=icc), kind, notices, quality)
 
 
 def _check_size(path: Path, width: int, height: int, max_megapixels: float) -> None:
@@ -205,24 +236,29 @@ def _upright_xmp(xmp: bytes | None) -> bytes | None:
     return re.sub(rb"(<tiff:Orientation>)\d", rb"\g<1>1", xmp)
 
 
-def _read_with_pillow(path: Path, kind: str, max_megapixels: float) -> Picture:
+@contextmanager
+def _open_with_pillow(path: Path, kind: str, max_megapixels: float) -> Iterator[Any]:
     """What the wheel of libvips does not read: BMP, and AVIF with several frames."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings(action="ignore"):  # Pillow's own limit, which `_check_size` replaces
-            image: Image.Image = Image.open(path, formats=[kind.upper()])
-        with image:
-            _check_size(path, image.width, image.height, max_megapixels)
-            if image.mode not in ("L", "RGB", "RGBA"):
-                image = image.convert("L" if image.mode == "1" else "RGB")
-            pixels = np.array(image)
-            metadata = Metadata(
-                image.info.get("icc_profile"), upright(image.info.get("exif")), dpi=image.info.get("dpi")
-            )
-            notices = _notice(getattr(image, "n_frames", 1), "frame")
+            opened = Image.open(path, formats=[kind.upper()])
+        with opened:
+            _check_size(path, opened.width, opened.height, max_megapixels)
+            yield opened
     except UnidentifiedImageError:
         raise ImageError(f"{path}: cannot be decoded; it may be damaged or cut short") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, struct.error) as error:
         raise ImageError(f"{path}: cannot be decoded; it may be damaged or cut short ({error})") from None
+
+
+def _read_with_pillow(path: Path, kind: str, max_megapixels: float) -> Picture:
+    with _open_with_pillow(path, kind, max_megapixels) as opened:
+        image = opened
+        if image.mode not in ("L", "RGB", "RGBA"):
+            image = image.convert("L" if image.mode == "1" else "RGB")
+        pixels = np.array(image)
+        metadata = Metadata(image.info.get("icc_profile"), upright(image.info.get("exif")), dpi=image.info.get("dpi"))
+        notices = _notice(getattr(image, "n_frames", 1), "frame")
     return Picture(pixels if pixels.ndim == 3 else pixels[..., None], metadata, kind, notices)

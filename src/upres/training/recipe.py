@@ -52,7 +52,7 @@ class Data:
     permute_rgb: bool = False
     """Shuffle every batch's colour channels."""
     memory: float = 4.0
-    """GiB of decoded photographs that are held at once; of larger folders, a share that changes with the steps."""
+    """GiB of decoded photographs that are held at once in each process; for validation, a quarter as much again."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -145,13 +145,13 @@ class _Training:
     def _seen(self, number: int) -> Photographs:
         """The photographs, or those patches of them that a stage is for."""
         stage = self.recipe.stages[number]
-        if not (parts := stage.difficulty):
+        if not stage.difficulty:
             return self.photographs
         try:
-            cache = self.out / "difficulty"
-            return ranked(self.photographs, parts["by"], stage.patch, parts["part"], parts.get("parts", 3), cache)
-        except ValueError as error:
-            raise RecipeError(f"stage.{number}.difficulty: {error}") from None
+            part, parts = stage.difficulty["part"], stage.difficulty.get("parts", 3)
+            return ranked(self.photographs, stage.difficulty["by"], stage.patch, part, parts, cache=self.out)
+        except RecipeError as error:
+            raise RecipeError(f"stage.{number}.{error}") from None
 
     def _act(self, number: int, when: str, patches: Any) -> None:
         """What the recipe does to the network before or after a stage."""
@@ -254,7 +254,7 @@ def _photographs(recipe: Recipe, scale: int) -> tuple[Photographs, Photographs |
     )
     if not data.validation:
         return train, None
-    return train, load_photographs(data.validation, scale, lr=data.validation_lr, degradation=degradation)
+    return train, load_photographs(data.validation, scale, lr=data.validation_lr, degradation=degradation, memory=data.memory / 4)
 
 
 def _identity(recipe: Recipe) -> str:
