@@ -29,8 +29,8 @@ __all__ = ["DENOISE", "LOW_QUALITY", "MAX_SCALE", "Upscaler", "models"]
 DENOISE = ("auto", "on", "off")
 VARIANT = "_jpeg"  # what follows a family's name in that of its variant for compressed pictures
 LOW_QUALITY = 90
-"""JPEGs of a quality below this are taken for compressed pictures. Two networks of one shape, `fast_x3` and Bicubic++ of
-its authors, which was trained on JPEG of quality 90, change places between 90 and 92 (Set14, benchmarks/denoise.py)."""
+"""JPEGs of a quality below this are taken for compressed pictures. Two networks of one shape, `fast_x3` and Bicubic++
+of its authors, trained on JPEG of quality 90, change places between 90 and 92 (Set14, benchmarks/denoise.py)."""
 
 MAX_SCALE = 32
 SMALL = 384  # pixels; pictures with no longer side run whole, by the code for any shape

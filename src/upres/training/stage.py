@@ -134,7 +134,7 @@ class StageRun:
         self.optimizer.step()
         if adversary := self.criterion.adversary:
             for place, batch in enumerate(batches):
-                with self.fabric.no_backward_sync(adversary.discriminator, enabled=place + 1 < count):  # type: ignore[arg-type]
+                with self.fabric.no_backward_sync(adversary.discriminator, enabled=place + 1 < count):
                     loss = adversary.discriminate(batch) / count
                     self.fabric.backward(loss)
                 self._note({"discriminator": loss})
@@ -146,7 +146,7 @@ class StageRun:
     def _criticised(self, batch: Batch) -> dict[str, Tensor]:
         if not (adversary := self.criterion.adversary):
             return self.criterion(batch)  # type: ignore[no-any-return]
-        with self.fabric.no_backward_sync(adversary.discriminator):  # type: ignore[arg-type]  # it learns later
+        with self.fabric.no_backward_sync(adversary.discriminator):  # it learns later
             return self.criterion(batch)  # type: ignore[no-any-return]
 
     def _note(self, losses: dict[str, Tensor]) -> None:

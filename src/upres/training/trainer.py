@@ -254,7 +254,9 @@ def _photographs(recipe: Recipe, scale: int) -> tuple[Photographs, Photographs |
     )
     if not data.validation:
         return train, None
-    return train, load_photographs(data.validation, scale, lr=data.validation_lr, degradation=degradation, memory=data.memory / 4)
+    return train, load_photographs(
+        data.validation, scale, lr=data.validation_lr, degradation=degradation, memory=data.memory / 4
+    )
 
 
 def _identity(recipe: Recipe) -> str:
