@@ -106,10 +106,10 @@ def accepted(value: Any, hint: Any, key: str, source: Source) -> Any:
         RecipeError: naming what the type allows.
     """
     lowest, highest = 0.0, math.inf
-    if get_origin(hint) is Annotated:
-        hint, (lowest, highest) = get_args(hint)
     if type(None) in get_args(hint):  # an option that may be left out, which TOML has no value for
         hint = get_args(hint)[0]
+    if get_origin(hint) is Annotated:
+        hint, (lowest, highest) = get_args(hint)
     if get_origin(hint) is Literal:
         if not isinstance(value, str) or value not in get_args(hint):
             raise source.error(key, f" = {value!r}: must be one of {', '.join(get_args(hint))}")
