@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 import upres
@@ -143,3 +144,12 @@ def test_a_family_of_one_scale_serves_all(families: object, photograph: Any, sca
 def test_other_words_are_refused(families: object) -> None:
     with pytest.raises(ValueError, match="denoise must be auto, on or off, not 'yes'"):
         Upscaler(denoise="yes")
+
+
+def test_a_model_that_keeps_the_size_runs_once_at_any_scale(bundle: Any, photograph: NDArray[np.uint8]) -> None:
+    bundle({"style_x1": 0.5})
+    lr = photograph[:40, :60]
+    styled = np.rint(lr * np.float32(0.5)).astype(np.uint8)
+    for scale, size in ((1, (40, 60)), (2, (80, 120)), (0.5, (20, 30))):
+        sr = Upscaler("style", scale=scale)(lr)
+        assert np.abs(sr.astype(int) - resize(styled, size)).max() <= 1

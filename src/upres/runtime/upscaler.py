@@ -196,6 +196,8 @@ class Upscaler:
             compressed = jpeg_quality is not None and jpeg_quality < LOW_QUALITY
         route: list[Model] = []
         largest = max(self._family)
+        if largest == 1:  # a model that changes how pictures look; bicubic makes them larger
+            return [self._model(1, compressed)]
         while factor > largest * BICUBIC_REST:
             route.append(self._model(factor / largest, compressed and not route))
             factor /= route[-1].card.scale
