@@ -83,6 +83,15 @@ def test_defaults_and_changes_from_the_command_line(recipe: Path) -> None:
         ("data.degradation=[{name='jpeg', quality=90}]", "data.degradation: the last resize must be without scale"),
         ("data.flips=1", "data.flips = 1: must be true or false"),
         ("seed=1.5", "seed = 1.5: must be a whole number"),
+        ("stage.0.before=prun", "stage.0.before.0.name = 'prun': must be one of load, prune, remove_biases"),
+        ("stage.0.before=load", "stage.0.before.0.checkpoint is missing"),
+        ("stage.0.after=[merge, 3]", "stage.0.after"),
+        ("stage.0.after=[{name='add_bases', count=0}]", "stage.0.after.0.count = 0: must be at least 1"),
+        ("stage.0.before=[{name='prune', by='luck'}]", "stage.0.before.0.by = 'luck': must be one of validation"),
+        ("stage.0.difficulty={by='bicubic'}", "stage.0.difficulty.part is missing"),
+        ("stage.0.difficulty={by='bicubic', part=3}", "stage.0.difficulty.part = 3: must be below parts, 3"),
+        ("stage.0.precision=64-true", "must be one of auto, 32-true, bf16-mixed, 16-mixed"),
+        ("data.memory=lots", "data.memory = 'lots': must be a number"),
     ],
 )
 def test_what_is_wrong_is_named(recipe: Path, change: str, says: str) -> None:
@@ -151,6 +160,44 @@ def test_the_line_is_named(tmp_path: Path, line: int, old: str, new: str, says: 
 def test_a_change_from_the_command_line_is_named_instead_of_a_line(recipe: Path) -> None:
     with pytest.raises(RecipeError, match=r"^--set stage.0.steps=0: stage.0.steps = 0"):
         load_recipe(str(recipe), ["stage.0.steps=0"])
+
+
+SHORT = """
+[smoke]
+stage.0.steps = 3
+network.channels = 8
+"stage.0.losses" = { l2 = 1.0 }
+"""
+
+
+def test_a_smoke_changes_what_it_says_and_the_command_line_more(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(MINIMAL + SHORT)
+    long, short = load_recipe(str(path)), load_recipe(str(path), smoke=True)
+    assert (long.steps, short.steps) == (10, 3)
+    assert "channels" not in long.network.arguments
+    assert short.network.arguments["channels"] == 8
+    assert (long.stages[0].losses, short.stages[0].losses) == ({"l1": 1.0}, {"l2": 1.0})
+    assert load_recipe(str(path), ["stage.0.steps=5"], smoke=True).steps == 5
+    assert long.name == "r"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("stage.0.steps = 3", "stage.0.steps = 0", "r.toml, line 10: stage.0.steps = 0"),
+        ("stage.0.steps = 3", "stage.1.steps = 3", "r.toml, line 10: the recipe has no stage.1"),
+        ("network.channels", "network.chanels", "chanels"),
+        (SHORT, "", "has no [smoke]"),
+    ],
+)
+def test_what_is_wrong_in_a_smoke_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text((MINIMAL + SHORT).replace(old, new))
+    load_recipe(str(path))
+    with pytest.raises(RecipeError) as error:
+        load_recipe(str(path), smoke=True)
+    assert says in str(error.value)
 
 
 def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
