@@ -358,6 +358,21 @@ def test_two_processes_train_the_same_weights_as_one(
     assert [line["step"] for line in metrics(tmp_path / "two")] == [0, 12, 12, 22, 22]
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("stage.1.module=blocks", r"stage.1.module = blocks: is a ModuleList, no network"),
+        ("stage.0.frozen=[hat]", r"stage.0.module, frozen or rates: the network has no \[hat\]; it has activation, head"),
+        ("stage.0.precision=16-mixed", r"stage.0.precision = 16-mixed: needs a GPU"),
+        ("stage.0.after=[{name='load', checkpoint='none.safetensors'}]", r"stage.0.after: load: none.safetensors"),
+        ("stage.0.difficulty={by='bicubic', part=0, parts=9999999}", r"stage.0.difficulty.parts = 9999999"),
+    ],
+)
+def test_what_does_not_fit_a_stage_is_said(tmp_path: Path, recipe: Any, change: str, says: str) -> None:
+    with pytest.raises(RecipeError, match=says):
+        train(recipe(1, "adam", change), tmp_path / "run", accelerator="cpu", quiet=True)
+
+
 def test_a_batch_that_cannot_be_shared_is_said(tmp_path: Path, recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Processes, "started", lambda: Processes(0, 3))
     with pytest.raises(RecipeError, match=r"stage.0.batch = 4: cannot be shared by 3 processes"):

@@ -16,7 +16,7 @@ from upres.training.recipe import Stage
 from upres.training.schedules import Moment, rate
 from upres.training.soap import SOAP
 
-__all__ = ["StageRun", "learning_rate", "trained_part"]
+__all__ = ["StageRun", "learning_rate", "precision", "trained_part"]
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -41,10 +41,11 @@ def trained_part(stage: Stage, network: Network) -> Network:
     modules = dict(network.named_modules())
     for name in (stage.module, *stage.frozen, *stage.rates):
         if name not in modules:
-            raise ValueError(f"the network has no module {name}; it has {', '.join(modules)[:400]}")
+            known = ", ".join(path for path in modules if path)
+            raise ValueError(f"module, frozen or rates: the network has no {name}; it has {known[:400]}")
     part = modules[stage.module]
     if not isinstance(part, Network):
-        raise ValueError(f"{stage.module} is a {type(part).__name__}, not a network that can be trained alone")
+        raise ValueError(f"module = {stage.module}: is a {type(part).__name__}, no network that can be trained alone")
     return part
 
 
@@ -55,7 +56,7 @@ class StageRun:
         self, stage: Stage, network: Network, criterion: Criterion, accelerator: str, processes: Processes
     ) -> None:
         self.stage = stage
-        self.fabric = processes.fabric(accelerator, _precision(stage, accelerator))
+        self.fabric = processes.fabric(accelerator, precision(stage, accelerator))
         self.whole = network.to(self.fabric.device)
         for parameter in network.parameters():
             if parameter.ndim == 4:
@@ -200,10 +201,15 @@ class StageRun:
             self.raw_discriminator.load_state_dict(state["discriminator"])
 
 
-def _precision(stage: Stage, accelerator: str) -> Any:
+def precision(stage: Stage, accelerator: str) -> Any:
+    """What Fabric computes a stage in.
+
+    Raises:
+        ValueError: if the device cannot.
+    """
     cuda = accelerator in ("auto", "cuda", "gpu") and torch.cuda.is_available()
     if stage.precision == "16-mixed" and not cuda:
-        raise ValueError("precision: 16-mixed needs a GPU; use bf16-mixed or 32-true here")
+        raise ValueError("precision = 16-mixed: needs a GPU; use bf16-mixed or 32-true here")
     if stage.precision != "auto":
         return stage.precision
     if cuda:

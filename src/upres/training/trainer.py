@@ -27,7 +27,7 @@ from upres.training.log import Log
 from upres.training.losses import Criterion
 from upres.training.processes import Processes
 from upres.training.recipe import Recipe
-from upres.training.stage import StageRun, learning_rate, trained_part
+from upres.training.stage import StageRun, learning_rate, precision, trained_part
 from upres.training.validation import bicubic_psnr, mean_psnr, middle
 
 __all__ = ["train"]
@@ -175,9 +175,10 @@ class _Training:
             parts = f"{world} processes and {stage.accumulate} parts"
             raise RecipeError(f"stage.{number}.batch = {stage.batch}: cannot be shared by {parts}")
         try:
+            precision(stage, self.accelerator)
             part = trained_part(stage, self.network)
         except ValueError as error:
-            raise RecipeError(f"stage.{number}: {error}") from None
+            raise RecipeError(f"stage.{number}.{error}") from None
         try:
             return Criterion(stage.losses, part, stage.patch * part.scale)
         except ValueError as error:
