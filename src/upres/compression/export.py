@@ -17,7 +17,7 @@ from upres.networks.count import count
 from upres.runtime.card import Card
 from upres.runtime.model import CARD_KEY, bundled, load_model
 
-__all__ = ["export", "load_weights"]
+__all__ = ["export", "load_weights", "to_onnx"]
 
 WRAPPER = "network."
 """Before the names of the weights in a model, after the attribute of `_Aligned`."""
@@ -67,7 +67,7 @@ def export(
         licence=licence,
         quality=quality or {},
     )
-    model = onnx.load_from_string(_to_onnx(network))
+    model = onnx.load_from_string(to_onnx(network))
     model.metadata_props.add(key=CARD_KEY, value=card.to_json())
     onnx.checker.check_model(model)
     part = path.with_suffix(".part")
@@ -118,7 +118,8 @@ class _Aligned(nn.Module):
         return self.network.upscale(lr)
 
 
-def _to_onnx(network: Network) -> bytes:
+def to_onnx(network: Network) -> bytes:
+    """The network proper as an ONNX file, for any aligned height and width."""
     buffer = io.BytesIO()
     side = max(16 * network.alignment, network.minimum)
     with warnings.catch_warnings():
