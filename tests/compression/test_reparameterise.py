@@ -49,6 +49,12 @@ def test_a_merged_network_has_the_same_output_and_is_plain() -> None:
     assert parameters(module) == 4_941
 
 
+def test_all_of_a_merged_network_goes_on_learning() -> None:
+    merged = merge(mixed())
+    merged(torch.rand(1, 3, 9, 9)).sum().backward()
+    assert all(parameter.grad is not None for parameter in merged.parameters())
+
+
 def test_the_network_itself_stays_as_it_is() -> None:
     module = mixed()
     before = copy.deepcopy(module.state_dict())

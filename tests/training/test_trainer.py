@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from upres.compression.export import export
+from upres.compression.structure import load
 from upres.errors import RecipeError, UpresError
 from upres.images import Picture, read, resize, write
 from upres.networks.checkpoint import load_checkpoint
@@ -76,7 +77,7 @@ def recipe(tmp_path: Path, folders: tuple[Path, Path]) -> Any:
 
 
 def weights(checkpoint: Path) -> list[torch.Tensor]:
-    return list(load_checkpoint(checkpoint)[1].parameters())
+    return list(load(checkpoint)[1].parameters())
 
 
 def metrics(out: Path) -> list[dict[str, float]]:
@@ -125,6 +126,8 @@ SHAPED = (
     "stage.1.frozen=['head']",
 )
 
+QUANTISED = ("stage.1.before=['quantise']", "stage.1.frozen=['head']", "stage.1.ema=0.9")
+
 EVERYTHING = (
     "stage.0.losses={l1=1.0, adversarial={weight=0.01, kind='relativistic_average', channels=2, hidden=4}}",
     "stage.1.losses={ssim=1.0, adversarial={weight=0.01, channels=2, hidden=4}}",
@@ -142,7 +145,10 @@ EVERYTHING = (
 )
 
 
-@pytest.mark.parametrize(("optimizer", "changes"), [("adam", ()), ("soap", ()), ("adam", EVERYTHING), ("adam", SHAPED)])
+@pytest.mark.parametrize(
+    ("optimizer", "changes"),
+    [("adam", ()), ("soap", ()), ("adam", EVERYTHING), ("adam", SHAPED), ("adam", QUANTISED)],
+)
 def test_a_killed_run_goes_on_to_the_same_weights_bit_by_bit(
     tmp_path: Path, recipe: Any, optimizer: str, changes: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,6 +301,15 @@ def test_actions_change_the_network_between_stages(tmp_path: Path, recipe: Any) 
     _, network = load_checkpoint(parts)
     assert {name.rpartition(".")[2] for name in network.state_dict()} == {"weight"}
     assert {weight.ndim for weight in network.parameters()} == {4}  # the kernels' bases are merged
+
+
+def test_training_as_integers_compute_ends_in_a_model_of_integers(tmp_path: Path, recipe: Any) -> None:
+    trained = train(recipe(20, "adam", *QUANTISED, "stage.1.precision=bf16-mixed"), tmp_path / "run", quiet=True)
+    card = export(trained, tmp_path / "model.onnx")
+    assert card.precision == "int8"
+    assert card.parameters == json.loads((tmp_path / "run" / "card.json").read_text())["parameters"]
+    later = recipe(5, "adam", f"stage.0.before=[{{name='load', checkpoint='{trained}'}}]")
+    assert metrics(train(later, tmp_path / "later", quiet=True).parent)
 
 
 def test_frozen_modules_stay_and_a_module_trains_alone(tmp_path: Path, recipe: Any) -> None:

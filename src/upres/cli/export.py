@@ -17,6 +17,9 @@ def command(
     weights: Annotated[Path, typer.Argument(help="A checkpoint of a training run, or a file that authors released.")],
     model: Annotated[Path, typer.Argument(help="The .onnx file to write; its name becomes the model's.")],
     scale: Annotated[int | None, typer.Option(help="Of weights that serve several scales, the one to take.")] = None,
+    int8: Annotated[
+        Path | None, typer.Option(help="Compute in 8-bit integers; a folder of photographs that tell the ranges.")
+    ] = None,
     data: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = "",
     recipe: Annotated[str, typer.Option(help="What it was trained with, if the file does not say.")] = "",
     licence: Annotated[str, typer.Option(help="Of the weights, for the card.")] = "",
@@ -35,7 +38,9 @@ def command(
     from upres.runtime import Upscaler
 
     def write(quality: dict[str, float]) -> int:
-        card = export(weights, model, scale=scale, data=data, recipe=recipe, licence=licence, quality=quality)
+        card = export(
+            weights, model, scale=scale, int8=int8, data=data, recipe=recipe, licence=licence, quality=quality
+        )
         return card.scale
 
     native = write({})

@@ -8,10 +8,16 @@ from pathlib import Path
 
 import onnx
 import torch
-from torch import nn
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
+from torch import Tensor
 
+from upres.compression.quantise import Aligned, Quantised, quantise, unquantised
 from upres.compression.reparameterise import merge
-from upres.networks import Network, NetworkSpec, load
+from upres.compression.structure import load
+from upres.errors import ImageError
+from upres.images import SUFFIXES, make_lr, read
+from upres.networks import Network, NetworkSpec
 from upres.networks.checkpoint import facts_of, fit
 from upres.networks.count import count
 from upres.runtime.card import Card
@@ -20,7 +26,11 @@ from upres.runtime.model import CARD_KEY, bundled, load_model
 __all__ = ["export", "load_weights", "to_onnx"]
 
 WRAPPER = "network."
-"""Before the names of the weights in a model, after the attribute of `_Aligned`."""
+"""Before the names of the weights in a model, after the attribute of `Aligned`."""
+
+CALIBRATION_PATCHES = 32
+CALIBRATION_SIDE = 96  # LR pixels
+OPSET = 18
 
 
 def export(
@@ -28,6 +38,7 @@ def export(
     path: Path,
     *,
     scale: int | None = None,
+    int8: Path | None = None,
     data: str = "",
     recipe: str = "",
     licence: str = "",
@@ -35,21 +46,29 @@ def export(
 ) -> Card:
     """Write a network, merged by `upres.compression.reparameterise`, as a model file named as the file is.
 
+    Of a quantised network, the file's weights are int8, and ``QuantizeLinear`` and ``DequantizeLinear`` say which
+    features are rounded, so that engines compute with integers. What such a network adds to the upscaled picture it
+    makes of the picture's 8 highest bits.
+
     Args:
         weights: a checkpoint of upres, or a file that a network's authors released: see `upres.networks.load`.
         path: the ``.onnx`` to write, atomically.
         scale: see `upres.networks.load`.
+        int8: a folder of photographs by which to quantise a network that was not trained for it: see
+            `upres.compression.quantise`. It costs some of the quality; training for it costs less.
         data: what it was trained on, for the card.
         recipe: what it was trained with, for the card; empty for what the checkpoint says.
         licence: of the weights, for the card.
         quality: data set to PSNR in dB, for the card.
 
     Raises:
-        ValueError: if the weights cannot be read, are of no network known, or are not of the scale.
+        ValueError: if the weights cannot be read, are of no network known, or are not of the scale; or if the network
+            cannot be quantised.
+        ImageError: if the photographs cannot be read, or there are none.
     """
     spec, network = load(weights, scale)
-    network = merge(network)
-    counts = count(network, 256, 256)
+    network = quantise(network, _patches(int8, network)) if int8 else merge(network)
+    counts = count(unquantised(network), 256, 256)
     facts = facts_of(weights)
     card = Card(
         name=path.stem,
@@ -57,6 +76,7 @@ def export(
         halo=network.halo,
         alignment=network.alignment,
         minimum=network.minimum,
+        precision="int8" if isinstance(network, Quantised) else "f32",
         network=spec.name,
         arguments=spec.arguments,
         parameters=counts.parameters,
@@ -68,6 +88,8 @@ def export(
         quality=quality or {},
     )
     model = onnx.load_from_string(to_onnx(network))
+    if isinstance(network, Quantised):
+        _fold(model.graph)
     model.metadata_props.add(key=CARD_KEY, value=card.to_json())
     onnx.checker.check_model(model)
     part = path.with_suffix(".part")
@@ -107,15 +129,22 @@ def load_weights(path: str, scale: int | None = None) -> tuple[NetworkSpec, Netw
     return spec, network.eval()
 
 
-class _Aligned(nn.Module):
-    """Only the network proper: the runtime pads and crops."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, lr: torch.Tensor) -> torch.Tensor:
-        return self.network.upscale(lr)
+def _patches(folder: Path, network: Network) -> list[Tensor]:
+    """The middles of photographs reduced by MATLAB's bicubic, (1, 3, h, w) in [0, 1]."""
+    if not folder.is_dir():
+        raise ImageError(f"{folder}: there is no such folder")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    patches = []
+    for path in paths[:: -(-len(paths) // CALIBRATION_PATCHES) or 1]:
+        hr = read(path).rgb8()
+        side = CALIBRATION_SIDE * network.scale
+        top, left = (max(0, length - side) // 2 for length in hr.shape[:2])
+        lr, _ = make_lr(hr[top : top + side, left : left + side], network.scale)
+        if min(lr.shape[:2]) >= network.minimum:
+            patches.append(torch.tensor(lr).permute(2, 0, 1)[None] / 255)
+    if not patches:
+        raise ImageError(f"{folder}: holds no photographs that are large enough to quantise by")
+    return patches
 
 
 def to_onnx(network: Network) -> bytes:
@@ -127,14 +156,33 @@ def to_onnx(network: Network) -> bytes:
         warnings.simplefilter("ignore", DeprecationWarning)
         # Of padding, which engines fold themselves.
         warnings.filterwarnings("ignore", "Constant folding", UserWarning)
+        # Of the levels of quantisers, which are constants.
+        warnings.filterwarnings("ignore", "Converting a tensor to a Python")
         torch.onnx.export(
-            _Aligned(network).eval(),
+            Aligned(network).eval(),
             (torch.zeros(1, 3, side, side),),
             buffer,  # type: ignore[arg-type]
             input_names=["lr"],
             output_names=["sr"],
             dynamic_axes={"lr": {2: "height", 3: "width"}, "sr": {2: "rows", 3: "columns"}},
-            opset_version=18,
+            opset_version=OPSET,
             dynamo=False,
         )
     return buffer.getvalue()
+
+
+def _fold(graph: onnx.GraphProto) -> None:
+    """Compute what only constants go into, so that weights lie in the file as the integers that they become."""
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    nodes = list(graph.node)
+    del graph.node[:]
+    for node in nodes:
+        if node.op_type == "Constant" or (node.op_type != "DequantizeLinear" and set(node.input) <= constants.keys()):
+            inputs = {name: constants[name] for name in node.input}
+            results = ReferenceEvaluator(node, opsets={"": OPSET}).run(None, inputs)
+            constants.update(zip(node.output, results, strict=True))
+        else:
+            graph.node.append(node)
+    used = {name for node in graph.node for name in node.input}
+    del graph.initializer[:]
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items() if name in used)

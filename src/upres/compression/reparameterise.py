@@ -38,6 +38,8 @@ def _merge(module: nn.Module) -> nn.Module:
             if isinstance(norm, nn.BatchNorm2d) and isinstance(convolution, (nn.Conv2d, nn.ConvTranspose2d)):
                 transposed = isinstance(convolution, nn.ConvTranspose2d)
                 if not transposed or convolution.groups == 1:
-                    module[i] = fuse_conv_bn_eval(convolution, norm, transpose=transposed)
+                    module[i] = fused = fuse_conv_bn_eval(convolution, norm, transpose=transposed)
+                    assert fused.bias is not None
+                    fused.bias.requires_grad_(fused.weight.requires_grad)  # also where there was none to begin with
                     del module[i + 1]
     return module

@@ -120,7 +120,7 @@ def _checkpoint(path: Path, scale: int | None, engine: str | None, precision: st
     try:
         import torch
 
-        from upres.networks import load
+        from upres.compression.structure import load
         from upres.networks.base import upscale_rgb8
     except ImportError as error:
         raise MissingExtra(f"The workbench ({error.name})", "lab") from None

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from upres.compression.export import load_weights
 from upres.compression.prune import prune as prune_network
 from upres.compression.quantise import quantise as quantise_network
+from upres.compression.quantise import unquantised
 from upres.compression.reparameterise import merge as merge_network
 from upres.networks import Network
 from upres.networks.checkpoint import fit
@@ -48,7 +49,7 @@ def load(network: Network, run: Run, *, checkpoint: str, fitting: bool = False) 
         ValueError: if the file cannot be read, or is of another network, or nothing of it fits.
         ModelError: if it is a model and cannot be read.
     """
-    state = load_weights(checkpoint, network.scale if not fitting else None)[1].state_dict()
+    state = unquantised(load_weights(checkpoint, network.scale if not fitting else None)[1]).state_dict()
     if not fitting:
         try:
             fit(network, state)

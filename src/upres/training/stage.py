@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from upres.compression.quantise import unquantised
 from upres.networks import Network
 from upres.training.losses import Batch, Criterion, Watch
 from upres.training.processes import Processes
@@ -38,7 +39,7 @@ def trained_part(stage: Stage, network: Network) -> Network:
     Raises:
         ValueError: if there is no such module, or it does not upscale.
     """
-    modules = dict(network.named_modules())
+    modules = {**dict(unquantised(network).named_modules()), "": network}
     for name in (stage.module, *stage.frozen, *stage.rates):
         if name not in modules:
             known = ", ".join(path for path in modules if path)
@@ -63,12 +64,12 @@ class StageRun:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         self.averaged: Network = copy.deepcopy(self.whole) if stage.ema else self.whole
         self.part = trained_part(stage, self.whole)
-        self.frozen = [self.whole.get_submodule(name) for name in stage.frozen]
+        self.frozen = [unquantised(self.whole).get_submodule(name) for name in stage.frozen]
         self.whole.requires_grad_(True)
         for module in self.frozen:
             module.requires_grad_(False)
         self.network, self.optimizer = self.fabric.setup(self.part, self._optimizer())
-        self.watch = Watch(self.part, criterion.watched)
+        self.watch = Watch(unquantised(self.part), criterion.watched)
         self.criterion = criterion.to(self.fabric.device)
         self.optimizers = {"optimizer": self.optimizer}
         if adversary := criterion.adversary:
@@ -85,7 +86,7 @@ class StageRun:
         rates = {
             parameter: factor
             for name, factor in stage.rates.items()
-            for parameter in self.whole.get_submodule(name).parameters()
+            for parameter in unquantised(self.whole).get_submodule(name).parameters()
         }
         groups: dict[float, list[Tensor]] = {}
         for parameter in self.part.parameters():

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from upres.compression.quantise import unquantised
 from upres.compression.structure import restructured, structure
 from upres.errors import RecipeError, UpresError
 from upres.networks import Network
@@ -84,7 +85,7 @@ class _Training:
         self.criteria = [self._criterion(number) for number in range(len(recipe.stages))]
         self.photographs, self.validation = _photographs(recipe, self.network.scale)
         if self.state:
-            restructured(self.network, self.state["network"], self.state["structure"])
+            self.network = restructured(self.network, self.state["network"], self.state["structure"])
         self.done = self.state["step"] if self.state else 0
         """Steps of all stages, by the runs before this one."""
         writes = self.processes.first
@@ -112,8 +113,8 @@ class _Training:
         stage = self.recipe.stages[number]
         seen = self._seen(number)
 
-        def patches(step: int) -> tuple[Tensor, Tensor]:
-            share = (self.processes.rank, self.processes.world)
+        def patches(step: int, share: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
+            share = share or (self.processes.rank, self.processes.world)
             return seen.batch((self.recipe.seed, number), step, stage.batch, stage.patch, share=share)
 
         resumed = self.state is not None and self.state["stage"] == number
@@ -163,7 +164,8 @@ class _Training:
             return mean_psnr(network, self.validation)
 
         try:
-            knows = Run(score, lambda: [patches(step)[0] for step in range(CALIBRATION)])
+            # Whole batches: all processes have to do the same.
+            knows = Run(score, lambda: [patches(step, (0, 1))[0] for step in range(CALIBRATION)])
             self.network = act(getattr(self.recipe.stages[number], when), self.network, knows)
         except ValueError as error:
             raise RecipeError(f"stage.{number}.{when}: {error}") from None
@@ -225,7 +227,7 @@ class _Training:
         save_checkpoint(path, self.recipe.network, network, facts={**structure(network), **facts})
 
     def _write_card(self) -> None:
-        counts = count(self.network)
+        counts = count(unquantised(self.network))
         card = {
             "network": self.recipe.network.name,
             "arguments": self.recipe.network.arguments,
