@@ -377,7 +377,10 @@ def test_two_processes_train_the_same_weights_as_one(
     ("change", "says"),
     [
         ("stage.1.module=blocks", r"stage.1.module = blocks: is a ModuleList, no network"),
-        ("stage.0.frozen=[hat]", r"stage.0.module, frozen or rates: the network has no \[hat\]; it has activation, head"),
+        (
+            "stage.0.frozen=[hat]",
+            r"stage.0.module, frozen or rates: the network has no \[hat\]; it has activation, head",
+        ),
         ("stage.0.precision=16-mixed", r"stage.0.precision = 16-mixed: needs a GPU"),
         ("stage.0.after=[{name='load', checkpoint='none.safetensors'}]", r"stage.0.after: load: none.safetensors"),
         ("stage.0.difficulty={by='bicubic', part=0, parts=9999999}", r"stage.0.difficulty.parts = 9999999"),

@@ -139,9 +139,9 @@ def remove(network: NetworkT, groups: Sequence[ChannelGroup]) -> NetworkT:
         if len(gone[axis]) > left:
             raise ValueError(f"{axis[0]} cannot lose {len(gone[axis])} channels, only {left}")
     state = network.state_dict()
-    for (name, axis), channels in gone.items():
-        kept = [channel for channel in range(state[name].shape[axis]) if channel not in channels]
-        state[name] = state[name].index_select(axis, torch.tensor(kept, device=state[name].device))
+    for (name, place), lost in gone.items():
+        kept = [channel for channel in range(state[name].shape[place]) if channel not in lost]
+        state[name] = state[name].index_select(place, torch.tensor(kept, device=state[name].device))
     pruned = copy.deepcopy(network)
     fit(pruned, state)
     pruned.load_state_dict(state)
@@ -179,7 +179,7 @@ def _runs_without(network: Network, roots: dict[Axis, list[int]], groups: list[C
     except ValueError:
         return False
     gone = {(axis, channel) for group in groups for axis, channels in group.places for channel in channels}
-    pairs = set()
+    pairs: set[tuple[int, int]] = set()
     for axis, labels in roots.items():
         kept = [label for channel, label in enumerate(labels) if (axis, channel) not in gone]
         pairs.update(zip(kept, after[axis], strict=True))
@@ -190,7 +190,9 @@ def _runs_without(network: Network, roots: dict[Axis, list[int]], groups: list[C
 def _roots(network: Network) -> dict[Axis, list[int]]:
     """The labels of all channels of a network's tensors, equal where channels are tied."""
     shapes = copy.deepcopy(network).eval().to("meta")
-    replaced = {path: module for path, module in shapes.named_modules() if isinstance(module, ReparameterisedConvolution)}
+    replaced = {
+        path: module for path, module in shapes.named_modules() if isinstance(module, ReparameterisedConvolution)
+    }
     for path, module in replaced.items():
         sizes = (module.in_channels, module.out_channels, module.kernel_size[0])
         shapes.set_submodule(path, convolution(*sizes, groups=module.groups).to("meta"))
@@ -210,7 +212,6 @@ def _roots(network: Network) -> dict[Axis, list[int]]:
                 if letter == "=":
                     tracer.tie(inputs, outputs)
     return {axis: [tracer.root(label) for label in labels.long().tolist()] for axis, labels in axes.items()}
-
 
 
 class _Tracer(TorchDispatchMode):
@@ -238,9 +239,9 @@ class _Tracer(TorchDispatchMode):
 
     def tie(self, first: Tensor, second: Tensor | int) -> None:
         """Make labels in the same places the same, after broadcasting."""
-        first, second = torch.broadcast_tensors(first, torch.as_tensor(second, dtype=first.dtype))
-        differ = (first != second) & (first != FREE) & (second != FREE)
-        for pair in torch.stack([first[differ], second[differ]], dim=1).unique(dim=0).long().tolist():
+        pairs = torch.stack(torch.broadcast_tensors(first, torch.as_tensor(second, dtype=first.dtype)), dim=-1)  # type: ignore[no-untyped-call]
+        differ = (pairs[..., 0] != pairs[..., 1]) & (pairs != FREE).all(-1)
+        for pair in torch.unique(pairs[differ], dim=0).long().tolist():
             older, newer = sorted(map(self.root, pair))
             self._parents[newer] = older
 
@@ -298,10 +299,10 @@ class _Tracer(TorchDispatchMode):
         elif operation in MOVES:
             self._move(function, made, args, kwargs)
         elif operation in ELEMENTWISE or torch.Tag.pointwise in function.tags:
-            labels = [self._of(tensor).expand(made.shape) for tensor in tensors]
-            for others in labels[1:]:
-                self.tie(labels[0], others)
-            self._labels[made] = torch.stack(labels).amax(0)
+            met = [self._of(tensor).expand(made.shape) for tensor in tensors]
+            for others in met[1:]:
+                self.tie(met[0], others)
+            self._labels[made] = torch.stack(met).amax(0)
         else:
             for tensor in tensors:
                 self.tie(self._of(tensor), FIXED)

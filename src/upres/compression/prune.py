@@ -78,7 +78,7 @@ def prune(
     if channels is not None:
         surplus = _Surplus(groups, channels)
         if by == "validation":
-            return _by_validation(network, groups, score, surplus.left, candidates, seed)
+            return _by_validation(network, score, surplus.left, candidates, seed)
         return remove(network, surplus.first(_by_magnitude(network, groups)))
     name, target, cost = wanted[0]
     if by == "validation":
@@ -86,7 +86,7 @@ def prune(
         def going_on(network: Network, _: list[ChannelGroup]) -> list[ChannelGroup]:
             return groups if cost(network) > target else []
 
-        pruned = _by_validation(network, groups, score, going_on, candidates, seed)
+        pruned = _by_validation(network, score, going_on, candidates, seed)
     else:
         pruned = _until(network, _by_magnitude(network, groups), lambda network: cost(network) <= target)
     if (reached := cost(pruned)) > target:
@@ -122,13 +122,20 @@ class _Surplus:
 
 def _by_validation(
     network: Network,
-    groups: list[ChannelGroup],
     score: Score,
     left: Callable[[Network, list[ChannelGroup]], list[ChannelGroup]],
     candidates: int | None,
     seed: int,
 ) -> Network:
-    """Without one group after the other, as long as some are left that may go."""
+    """Without one group after the other, as long as some are left that may go.
+
+    Args:
+        network: see `prune`.
+        score: see `prune`.
+        left: from what is left of the network, and what has gone, to the groups that may go still.
+        candidates: see `prune`.
+        seed: see `prune`.
+    """
     random = np.random.default_rng(seed)
     gone: list[ChannelGroup] = []
     pruned = network

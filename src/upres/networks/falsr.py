@@ -160,7 +160,7 @@ class FALSR(LumaNetwork):
             outputs.append(cell(torch.cat([outputs[source] for source in sources], dim=1)))
         end = F.relu(self.end(torch.cat([outputs[source] for source in self.connections[-1]], dim=1)))
         # TensorFlow has the channels of a sub-pixel side by side, torch the sub-pixels of a channel.
-        subpixels = (end + outputs[0]).unflatten(1, (self.scale**2, -1)).transpose(1, 2).flatten(1, 2)
+        subpixels = torch.unflatten(end + outputs[0], 1, (self.scale**2, -1)).transpose(1, 2).flatten(1, 2)
         return self.tail(F.pixel_shuffle(subpixels, self.scale))  # type: ignore[no-any-return]
 
 

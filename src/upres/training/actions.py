@@ -74,6 +74,7 @@ def prune(
     parameters: Count | None = None,
     multiply_adds: Count | None = None,
     milliseconds: float | None = None,
+    candidates: Count | None = None,
 ) -> Network:
     """Remove channels: see `upres.compression.prune.prune`."""
     return prune_network(
@@ -84,6 +85,7 @@ def prune(
         parameters=parameters,
         multiply_adds=multiply_adds,
         milliseconds=milliseconds,
+        candidates=candidates,
     )
 
 
