@@ -178,6 +178,8 @@ def _runs_without(network: Network, roots: dict[Axis, list[int]], groups: list[C
         after = _roots(remove(network, groups))
     except ValueError:
         return False
+    if roots.keys() != after.keys():  # of a tensor with one channel left, nothing tells whose it is
+        return False
     gone = {(axis, channel) for group in groups for axis, channels in group.places for channel in channels}
     pairs: set[tuple[int, int]] = set()
     for axis, labels in roots.items():
