@@ -39,8 +39,8 @@ def brightness(upscaler: Upscaler, jpeg_quality: int | None = None) -> int:
     [
         ("auto", None, 200),
         ("auto", 1, 100),
-        ("auto", 89, 100),
-        ("auto", 90, 200),
+        ("auto", 84, 100),
+        ("auto", 85, 200),
         ("auto", 100, 200),
         ("on", None, 100),
         ("on", 100, 100),

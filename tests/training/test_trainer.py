@@ -349,6 +349,17 @@ def test_a_run_starts_from_weights_of_another_scale(tmp_path: Path, recipe: Any)
         )
 
 
+def test_weights_are_interpolated_with_others(tmp_path: Path, recipe: Any) -> None:
+    first = train(recipe(5), tmp_path / "first", quiet=True)
+    plain = train(recipe(9), tmp_path / "plain", quiet=True)
+    change = f"stage.1.after=[{{name='interpolate', checkpoint='{first}', share=0.25}}]"
+    mean = train(recipe(9, "adam", change), tmp_path / "mean", quiet=True)
+    for a, b, between in zip(weights(first), weights(plain), weights(mean), strict=True):
+        torch.testing.assert_close(between, 0.25 * a + 0.75 * b)
+    with pytest.raises(RecipeError, match=r"stage.1.after: interpolate: .* other names or shapes"):
+        train(recipe(9, "adam", change, "network.channels=6"), tmp_path / "other", quiet=True)
+
+
 @pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="needs gloo")
 @pytest.mark.parametrize(
     ("losses", "difference"),

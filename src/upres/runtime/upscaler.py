@@ -28,9 +28,9 @@ __all__ = ["DENOISE", "LOW_QUALITY", "MAX_SCALE", "Upscaler", "models"]
 
 DENOISE = ("auto", "on", "off")
 VARIANT = "_jpeg"  # what follows a family's name in that of its variant for compressed pictures
-LOW_QUALITY = 90
-"""JPEGs of a quality below this are taken for compressed pictures. Two networks of one shape, `fast_x3` and Bicubic++
-of its authors, trained on JPEG of quality 90, change places between 90 and 92 (Set14, benchmarks/denoise.py)."""
+LOW_QUALITY = 85
+"""JPEGs of a quality below this are taken for compressed pictures: there `fast_jpeg_x4` overtakes `fast_x4` (Set14,
+benchmarks/denoise.py)."""
 
 MAX_SCALE = 32
 SMALL = 384  # pixels; pictures with no longer side run whole, by the code for any shape
@@ -55,7 +55,7 @@ class Upscaler:
             over is done by bicubic resizing; above the largest model's scale, models
             follow each other.
         denoise: whether to take the variant for compressed pictures, ``fast_jpeg_x3`` for
-            ``fast_x3``: ``on``; ``off``; or ``auto``, for JPEG files of a quality below 90
+            ``fast_x3``: ``on``; ``off``; or ``auto``, for JPEG files of a quality below 85
             (`LOW_QUALITY`), `Picture` and Pillow's opened ones, if there is a variant of that
             scale; arrays do not tell. Of models that follow each other, only the first one's is taken.
         engine: ``openvino`` or ``onnxruntime``.

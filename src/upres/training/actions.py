@@ -20,7 +20,7 @@ from upres.compression.reparameterise import merge as merge_network
 from upres.networks import Network
 from upres.networks.checkpoint import fit
 from upres.networks.reparameterised import KernelBases
-from upres.training.checked import Count, Table
+from upres.training.checked import Count, Factor, Table
 
 __all__ = ["ACTIONS", "Run", "act"]
 
@@ -126,6 +126,28 @@ def add_bases(network: Network, run: Run, *, count: Count = 1) -> Network:  # no
     return network
 
 
+def interpolate(network: Network, run: Run, *, checkpoint: str, share: Factor) -> Network:  # noqa: ARG001
+    """Take the mean with other weights, which tames what adversarial training overdoes (ESRGAN, arXiv:1809.00219, 3.4).
+
+    Args:
+        network: see the module.
+        run: see the module.
+        checkpoint: of a network of the same structure, such as the one that the stage began with; as for `load`.
+        share: of those weights.
+
+    Raises:
+        ValueError: if the file cannot be read, or its tensors are not the network's.
+        ModelError: if it is a model and cannot be read.
+    """
+    state = load_weights(checkpoint, network.scale)[1].state_dict()
+    own = network.state_dict()
+    if {name: tensor.shape for name, tensor in own.items()} != {name: tensor.shape for name, tensor in state.items()}:
+        raise ValueError(f"{checkpoint}: its tensors have other names or shapes than the network's")
+    mean = {name: tensor.lerp(state[name], share) for name, tensor in own.items() if tensor.is_floating_point()}
+    network.load_state_dict(own | mean)
+    return network
+
+
 def quantise(network: Network, run: Run) -> Network:
     """From here on, train as 8-bit integers will compute: see `upres.compression.quantise.quantise`."""
     return quantise_network(network, run.patches())
@@ -137,6 +159,7 @@ ACTIONS: dict[str, Callable[..., Network]] = {
     "remove_biases": remove_biases,
     "merge": merge,
     "add_bases": add_bases,
+    "interpolate": interpolate,
     "quantise": quantise,
 }
 
