@@ -44,5 +44,6 @@ def command(
     changes = list(change or [])
     changes += [f'data.train="{data}"'] if data else []
     changes += [f'data.validation="{validation}"'] if validation else []
-    checkpoint = train(load_recipe(recipe, changes, smoke=smoke), out, accelerator=accelerator, quiet=quiet)
+    loaded = load_recipe(recipe, changes, smoke=smoke)
+    checkpoint = train(loaded, out, accelerator=accelerator, log_every=10 if smoke else 100, quiet=quiet)
     typer.echo(f"{checkpoint}: {summary(out)}")
