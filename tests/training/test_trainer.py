@@ -461,6 +461,8 @@ def test_weights_that_are_not_finite_never_replace_the_checkpoint(
 def test_no_photographs_is_said(tmp_path: Path, recipe: Any) -> None:
     with pytest.raises(RecipeError, match=r"set data.train"):
         train(recipe(5, "adam", f'data.train="{tmp_path}"'), tmp_path / "run", quiet=True)
+    with pytest.raises(RecipeError, match=r"no folder of photographs is given: set data.train"):
+        train(recipe(5, "adam", 'data.train=""'), tmp_path / "run", quiet=True)
 
 
 def test_the_learning_rate_rises_then_falls_along_a_cosine(recipe: Any) -> None:

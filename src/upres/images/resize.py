@@ -169,4 +169,5 @@ def _weigh_rows(image: NDArray[Any], indices: NDArray[np.int64], weights: NDArra
 
 
 def _as_integers(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.float64]:
-    return np.floor(values + 0.5).clip(0, np.iinfo(dtype).max)
+    # BLAS adds up in an order that depends on the processor and the sizes; halves must be rounded up all the same.
+    return np.floor(values + (0.5 + 1e-9)).clip(0, np.iinfo(dtype).max)

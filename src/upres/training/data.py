@@ -185,6 +185,8 @@ def load_photographs(
         RecipeError: if the folder has no photograph that is large enough, a file is no picture, LR is missing or of
             another size, or so little memory does not hold a few photographs.
     """
+    if not folder:
+        raise RecipeError("no folder of photographs is given: set data.train (`upres train --data FOLDER`)")
     paths = _photographs(folder)
     given = {path.stem: path for path in _photographs(lr)} if lr else {}
     with ThreadPoolExecutor() as pool:
@@ -192,7 +194,7 @@ def load_photographs(
     files = [file for file in files if min(file.size) >= patch]
     if not files:
         raise RecipeError(
-            f"{folder or 'the folder of photographs'}: holds no photograph of at least "
+            f"{folder}: holds no photograph of at least "
             f"{patch * scale}x{patch * scale} pixels; set data.train and data.validation"
         )
     sides = np.array([file.size for file in files])
