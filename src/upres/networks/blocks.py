@@ -23,6 +23,7 @@ __all__ = [
     "outputs_of",
     "prime_factors",
     "reach",
+    "widths",
 ]
 
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
@@ -206,3 +207,10 @@ def outputs_of(layers: Iterable[nn.Module], features: Tensor) -> list[Tensor]:
         features = layer(features)
         outputs.append(features)
     return outputs
+
+
+def widths(layer: nn.Module) -> tuple[int, int]:
+    """The channels that a convolution, or a sequence of layers with several, takes and makes."""
+    layers = layer if isinstance(layer, nn.Sequential) else [layer]
+    convolutions = [part for part in layers if isinstance(part, nn.Conv2d)]
+    return convolutions[0].in_channels, convolutions[-1].out_channels

@@ -152,8 +152,6 @@ class FALSR(LumaNetwork):
         self.cells = nn.ModuleList(built)
         self.end = convolution(sum(channels[source] for source in connections[-1]), HEAD_CHANNELS)
         self.tail = convolution(HEAD_CHANNELS // scale**2, 1)
-        self.order: Tensor  # TensorFlow has the channels of a sub-pixel side by side, torch the sub-pixels of a channel
-        self.register_buffer("order", torch.arange(HEAD_CHANNELS).reshape(scale**2, -1).T.flatten(), persistent=False)
 
     def upscale_luma(self, luma: Tensor) -> Tensor:
         """See `LumaNetwork.upscale_luma`."""
@@ -161,7 +159,8 @@ class FALSR(LumaNetwork):
         for cell, sources in zip(self.cells, self.connections, strict=False):
             outputs.append(cell(torch.cat([outputs[source] for source in sources], dim=1)))
         end = F.relu(self.end(torch.cat([outputs[source] for source in self.connections[-1]], dim=1)))
-        subpixels = (end + outputs[0])[:, self.order]
+        # TensorFlow has the channels of a sub-pixel side by side, torch the sub-pixels of a channel.
+        subpixels = torch.stack((end + outputs[0]).chunk(self.scale**2, dim=1), dim=2).flatten(1, 2)
         return self.tail(F.pixel_shuffle(subpixels, self.scale))  # type: ignore[no-any-return]
 
 

@@ -8,12 +8,13 @@ attention nor the concatenation of all blocks, and IMDN-RTC is a small one of th
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from upres.networks.blocks import ContrastAttention, convolution, outputs_of
+from upres.networks.blocks import ContrastAttention, convolution, outputs_of, widths
 from upres.networks.longskip import LongSkipNetwork
 from upres.networks.published import Published, State, length, shuffled_scale
 
@@ -31,26 +32,27 @@ class InformationMultiDistillationBlock(nn.Module):
 
     def __init__(self, channels: int, attention: bool, layer: Callable[..., nn.Module] = convolution) -> None:
         super().__init__()
-        self.distilled = channels // 4
-        self.remaining = channels - self.distilled
+        distilled = channels // 4
+        remaining = channels - distilled
         self.convolutions = nn.ModuleList(
             [
                 layer(channels, channels),
-                layer(self.remaining, channels),
-                layer(self.remaining, channels),
+                layer(remaining, channels),
+                layer(remaining, channels),
             ]
         )
-        self.last = layer(self.remaining, self.distilled)
+        self.last = layer(remaining, distilled)
         self.activation = nn.LeakyReLU(0.05)
-        self.attention = ContrastAttention(4 * self.distilled) if attention else nn.Identity()
-        self.fusion = layer(4 * self.distilled, channels, 1)
+        self.attention = ContrastAttention(4 * distilled) if attention else nn.Identity()
+        self.fusion = layer(4 * distilled, channels, 1)
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, channels, H, W) to the same shape."""
         parts = []
         rest = features
-        for layer in self.convolutions:
-            part, rest = self.activation(layer(rest)).split((self.distilled, self.remaining), dim=1)
+        for layer, following in pairwise([*self.convolutions, self.last]):
+            remaining = widths(following)[0]  # which pruning lessens
+            part, rest = self.activation(layer(rest)).split((widths(layer)[1] - remaining, remaining), dim=1)
             parts.append(part)
         parts.append(self.last(rest))
         return features + self.fusion(self.attention(torch.cat(parts, dim=1)))  # type: ignore[no-any-return]

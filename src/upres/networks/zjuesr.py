@@ -44,7 +44,6 @@ class IdleBlock(nn.Module):
     def __init__(self, channels: int, expansion: int, kernels: Sequence[int]) -> None:
         super().__init__()
         half = channels // 2
-        self.quarter = channels // 4
         self.active = nn.Sequential(
             convolution(half, expansion * half, 1),
             nn.ReLU(),
@@ -56,8 +55,8 @@ class IdleBlock(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Convolve one half, let the other idle, move on."""
         active, idle = features.chunk(2, dim=1)
-        active = active + self.active(active)
-        return torch.cat([active[:, self.quarter :], idle, active[:, : self.quarter]], dim=1)
+        first, second = (active + self.active(active)).chunk(2, dim=1)
+        return torch.cat([second, idle, first], dim=1)
 
 
 class ZJUESR(LongSkipNetwork):
