@@ -6,6 +6,9 @@ Sums and sequences of convolutions are convolutions, so each block here can say 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,6 +32,10 @@ class ReparameterisedConvolution(nn.Conv2d):
     picture's borders, too: branches that add a bias before another convolution must pad with that bias for their sum
     to be a convolution at all (Zhang et al., ECB, section 3.3).
     """
+
+    axes: ClassVar[Mapping[str, str]] = {"weight": "oi", "bias": "o"}
+    """What the first axes of tensors count, by the first part of the tensors' names: ``o`` output channels, or so many
+    for each of several in turn; ``i`` input channels of a group; ``=`` channels that are both; ``-`` neither."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, *, groups: int = 1, bias: bool = True) -> None:
         super().__init__(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=bias)
@@ -55,6 +62,8 @@ class ReparameterisedConvolution(nn.Conv2d):
 class AsymmetricConvolution(ReparameterisedConvolution):
     """ACB: 3x3, 1x3 and 3x1 in parallel (Ding et al., ACNet, ICCV 2019, arXiv:1908.03930), without batch norm."""
 
+    axes: ClassVar[Mapping[str, str]] = {**ReparameterisedConvolution.axes, "horizontal": "oi", "vertical": "oi"}
+
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs)
         self.horizontal = nn.Conv2d(inputs, outputs, (1, 3), bias=False)
@@ -76,6 +85,8 @@ class KernelBases(ReparameterisedConvolution):
         groups: of the convolution.
     """
 
+    axes: ClassVar[Mapping[str, str]] = {"weight": "-oi", "bias": "o"}
+
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, *, bases: int = 4, groups: int = 1) -> None:
         super().__init__(inputs, outputs, kernel, groups=groups)
         weights = [nn.Conv2d(inputs, outputs, kernel, groups=groups, bias=False).weight for _ in range(bases)]
@@ -89,6 +100,8 @@ class KernelBases(ReparameterisedConvolution):
 
 class WeightNormalisedConvolution(ReparameterisedConvolution):
     """A convolution that learns the length and the direction of each kernel (Salimans and Kingma, arXiv:1602.07868)."""
+
+    axes: ClassVar[Mapping[str, str]] = {**ReparameterisedConvolution.axes, "length": "o"}
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3) -> None:
         super().__init__(inputs, outputs, kernel)
@@ -104,6 +117,14 @@ class RepVGGConvolution(ReparameterisedConvolution):
 
     The identity is there where inputs and outputs are equally many.
     """
+
+    axes: ClassVar[Mapping[str, str]] = {
+        "weight": "oi",
+        "norm": "o",
+        "point": "oi",
+        "point_norm": "o",
+        "identity_norm": "=",
+    }
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
@@ -149,6 +170,14 @@ class EdgeOrientedConvolution(ReparameterisedConvolution):
         outputs: channels.
         expansion: how many times more channels than outputs there are between the 1x1 and the 3x3.
     """
+
+    axes: ClassVar[Mapping[str, str]] = {
+        "weight": "oi",
+        "expand": "-i",
+        "spatial": "o-",
+        "points": "oi",
+        "strengths": "-o",
+    }
 
     def __init__(self, inputs: int, outputs: int, expansion: float = 2.0) -> None:
         super().__init__(inputs, outputs, bias=False)
