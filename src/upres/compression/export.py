@@ -16,7 +16,7 @@ from upres.networks.count import count
 from upres.runtime.card import Card
 from upres.runtime.model import CARD_KEY
 
-__all__ = ["export"]
+__all__ = ["export", "to_onnx"]
 
 
 def export(
@@ -61,7 +61,7 @@ def export(
         licence=licence,
         quality=quality or {},
     )
-    model = onnx.load_from_string(_to_onnx(network))
+    model = onnx.load_from_string(to_onnx(network))
     model.metadata_props.add(key=CARD_KEY, value=card.to_json())
     onnx.checker.check_model(model)
     part = path.with_suffix(".part")
@@ -81,7 +81,8 @@ class _Aligned(nn.Module):
         return self.network.upscale(lr)
 
 
-def _to_onnx(network: Network) -> bytes:
+def to_onnx(network: Network) -> bytes:
+    """The network proper as ONNX without a card: ``lr`` (1, 3, H, W), as `Network.upscale` takes it, to ``sr``."""
     buffer = io.BytesIO()
     side = max(16 * network.alignment, network.minimum)
     with warnings.catch_warnings():
