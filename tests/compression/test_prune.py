@@ -1,171 +1,160 @@
-from collections import Counter
-from pathlib import Path
+import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor
 
-from upres.compression import prune as module
-from upres.compression.channels import ChannelGroup, channel_groups, remove
-from upres.compression.prune import prune
+from upres.compression.prune import Stopwatch, prune
+from upres.compression.reparameterise import merge
 from upres.networks import Network, NetworkSpec
-from upres.networks.checkpoint import load_checkpoint, save_checkpoint
+from upres.networks.bicubicpp import BicubicPlusPlus
 from upres.networks.count import count
 
-SMALL: dict[str, dict[str, Any]] = {
-    "bicubicpp": {"channels": 6},
-    "carn": {"channels": 4},
-    "carn_m": {},
-    "classsr": {"base": "fsrcnn", "channels": [4, 6]},
-    "ecbsr": {"channels": 4, "blocks": 2},
-    "espcn": {},
-    "falsr": {},
-    "fimdn": {"channels": 16, "blocks": 1},
-    "fsrcnn": {},
-    "imdn": {"channels": 16, "blocks": 1},
-    "latticenet": {"blocks": 1},
-    "msrresnet": {"channels": 4, "blocks": 2},
-    "pan": {"blocks": 1},
-    "rfdn": {"channels": 8, "blocks": 1, "attention_channels": 4},
-    "srcnn": {},
-    "srresnet": {"channels": 4, "blocks": 1},
-    "uestc_medialab": {"channels": 16, "blocks": 1},
-    "zjuesr": {"blocks": 1},
-}
-"""Skips, splits, concatenations, groups, depthwise and transposed convolutions, pixel shuffles, attention, PReLU, batch
-norm, kernel bases and parallel branches."""
+
+def shapes(network: Network) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in network.state_dict().items()}
 
 
-def built(name: str, **arguments: Any) -> Network:
+def likeness(network: Network) -> Callable[[Network], float]:
+    """A score: how like a network's picture another one's is, in dB."""
+    lr = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        hr = network(lr)
+
+    def score(pruned: Network) -> float:
+        with torch.inference_mode():
+            error: Tensor = (pruned(lr) - hr).square().mean()
+            return -10 * math.log10(error.item() + 1e-12)
+
+    return score
+
+
+def planted(channel: int) -> BicubicPlusPlus:
+    """A network with a channel outside of the skip that makes large values of which nothing is used, and one in the
+    skip whose weights are as good as nothing."""
     torch.manual_seed(0)
-    return NetworkSpec(name, arguments).build().eval()
-
-
-def some_of(network: Network) -> list[ChannelGroup]:
-    """One of every family that can spare it, up to eight."""
-    groups = channel_groups(network)
-    sizes = Counter(group.family for group in groups)
-    first = {group.family: group for group in reversed(groups) if sizes[group.family] > 2}
-    return [*first.values()][:8]
-
-
-@torch.no_grad()
-def silence(network: Network, groups: list[ChannelGroup]) -> None:
-    """Let channels be 0 wherever they are used."""
+    network = BicubicPlusPlus(scale=2, channels=6)
     state = network.state_dict()
-    for group in groups:
-        for (name, axis), channels in group.places:
-            state[name].index_fill_(axis, torch.tensor(channels), 0)
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_channels_without_weights_can_go_and_nothing_changes(name: str, tmp_path: Path) -> None:
-    network = built(name, **SMALL[name])
-    groups = some_of(network)
-    assert groups
-    silence(network, groups)
-    pruned = remove(network, groups)
-    lr = torch.rand(1, 3, network.minimum + 1, network.minimum + 2)
-    with torch.no_grad():
-        expected, made = network(lr), pruned(lr)
-    torch.testing.assert_close(made, expected, rtol=1e-4, atol=1e-5 * max(1, expected.abs().max().item()))
-    assert sum(p.numel() for p in pruned.parameters()) < sum(p.numel() for p in network.parameters())
-
-    save_checkpoint(tmp_path / "pruned.safetensors", NetworkSpec(name, SMALL[name]), pruned)
-    with torch.no_grad():
-        assert torch.equal(load_checkpoint(tmp_path / "pruned.safetensors")[1](lr), made)
-
-
-def test_most_of_a_network_can_go() -> None:
-    network = built("imdn", channels=16, blocks=1)
-    smallest = prune(network, score=no_score, by="magnitude", channels=1)
-    assert count(smallest).multiply_adds < 0.1 * count(network).multiply_adds
-    assert smallest(torch.rand(1, 3, 9, 7)).shape == (1, 3, 36, 28)
-
-
-def no_score(network: nn.Module) -> float:
-    raise AssertionError("magnitude needs no score")
-
-
-def shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    state["blocks.0.0.weight"][channel] *= 10
+    state["blocks.0.1.weight"][:, channel] = 0
+    for name, axis in [("head", 0), ("blocks.0.0", 1), ("blocks.0.1", 0), ("tail", 1)]:
+        state[f"{name}.weight"].select(axis, channel).mul_(1e-4)
+    return network
 
 
 @pytest.mark.parametrize("by", ["validation", "magnitude"])
-def test_bicubicpp_goes_from_34_channels_to_32(by: Any) -> None:
-    network = built("bicubicpp", channels=34, bias=True)
-    pruned = prune(
-        network,
-        score=lambda pruned: float(pruned.get_parameter("head.weight").detach().sum()),
-        by=by,
-        channels=32,
-        candidates=3,
-    )
-    assert shapes(pruned) == shapes(built("bicubicpp", channels=32, bias=True))
-    assert shapes(network) == shapes(built("bicubicpp", channels=34, bias=True))
+def test_bicubicpp_with_34_channels_becomes_that_with_32(by: Any) -> None:
+    network = BicubicPlusPlus(channels=34, bias=True)
+    pruned = prune(network, score=lambda _: 0.0, by=by, channels=32, candidates=4)
+    assert shapes(pruned) == shapes(BicubicPlusPlus(channels=32, bias=True))
+    assert shapes(network) == shapes(BicubicPlusPlus(channels=34, bias=True))
+
+
+def test_what_validation_misses_least_goes_first() -> None:
+    network = planted(2)
+    pruned = prune(network, score=likeness(network), channels=5)
+    assert shapes(pruned) == shapes(BicubicPlusPlus(scale=2, channels=5))
+    lr = torch.rand(1, 3, 9, 8)
+    torch.testing.assert_close(pruned(lr), network(lr), atol=1e-5, rtol=0)
+
+
+def test_small_kernels_go_first_by_magnitude() -> None:
+    network = planted(4)
+    pruned = prune(network, by="magnitude", channels=5)
+    kept = [0, 1, 2, 3, 5]
+    assert torch.equal(pruned.head.weight, network.head.weight[kept])
+    assert torch.equal(pruned.tail.weight, network.tail.weight[:, kept])
+    inner = pruned.blocks[0][0].weight  # type: ignore[index]
+    assert inner.abs().max() > 5 * network.head.weight.abs().max()  # the large one stays, though nothing uses it
+
+
+def test_only_layers_that_are_wider_lose_channels() -> None:
+    pruned = prune(NetworkSpec("espcn", {"channels": [12, 6]}).build(), by="magnitude", channels=8)
+    assert shapes(pruned) == shapes(NetworkSpec("espcn", {"channels": [8, 6]}).build())
 
 
 @pytest.mark.parametrize("by", ["validation", "magnitude"])
-def test_what_does_nothing_goes_first(by: Any) -> None:
-    network = built("bicubicpp", channels=4)
-    useless = [channel_groups(network)[place] for place in (2, 5)]
-    silence(network, useless)
-    lr = torch.rand(1, 3, 12, 12)
-    with torch.no_grad():
-        whole = network(lr)
-
-        def score(pruned: nn.Module) -> float:
-            return -float((pruned(lr) - whole).abs().sum())
-
-        pruned = prune(network, score=score, by=by, channels=3)
-        torch.testing.assert_close(pruned(lr), whole)
+@pytest.mark.parametrize("target", ["parameters", "multiply_adds"])
+def test_a_network_gets_as_small_as_asked_and_hardly_smaller(by: Any, target: str) -> None:
+    network = NetworkSpec("msrresnet", {"channels": 8, "blocks": 1, "scale": 2}).build()
+    limit = round(0.6 * getattr(count(network), target))
+    pruned = prune(network, score=likeness(network), by=by, candidates=3, **{target: limit})
+    assert 0.85 * limit < getattr(count(pruned), target) <= limit
+    assert pruned(torch.rand(1, 3, 5, 4)).shape == (1, 3, 10, 8)
 
 
-def test_candidates_are_drawn_by_the_seed() -> None:
-    network = built("bicubicpp", channels=8)
-    tried: list[list[float]] = []
+def test_re_parameterised_networks_count_as_they_run() -> None:
+    network = NetworkSpec("ecbsr", {"channels": 6, "blocks": 2}).build()
+    limit = 1500
+    pruned = prune(network, by="magnitude", parameters=limit)
+    assert count(network).parameters > 4 * limit
+    assert limit - 200 < count(merge(pruned)).parameters <= limit
 
-    def score(pruned: nn.Module) -> float:
-        tried[-1].append(float(pruned.get_parameter("head.weight").detach().sum()))
-        return tried[-1][-1]
+
+def test_milliseconds_are_what_is_measured() -> None:
+    network = BicubicPlusPlus(channels=16)
+    measured = []
+
+    def measure(pruned: Network) -> float:
+        measured.append(count(pruned).parameters / 1000)
+        return measured[-1]
+
+    pruned = prune(network, by="magnitude", milliseconds=15.0, measure=measure)
+    assert 13.5 < count(pruned).parameters / 1000 <= 15.0
+    assert count(pruned).parameters / 1000 in measured
+
+
+def test_a_stopwatch_tells_a_large_network_from_a_small_one() -> None:
+    small, large = (NetworkSpec("bicubicpp", {"channels": channels}).build() for channels in (4, 64))
+    stopwatch = Stopwatch(small)
+    assert stopwatch(large) > stopwatch.milliseconds > 0
+
+
+def test_a_seed_chooses_the_candidates() -> None:
+    network = BicubicPlusPlus(scale=2, channels=6)
+    tried: list[list[Tensor]] = []
+
+    def score(pruned: Network) -> float:
+        tried.append(list(pruned.state_dict().values()))
+        return float(len(tried))
 
     for seed in (0, 0, 1):
-        tried.append([])
-        prune(network, score=score, channels=6, candidates=3, seed=seed)
-    assert [len(values) for values in tried] == [3 * 4] * 3  # twice two layers' channels go
-    assert tried[0] == tried[1] != tried[2]
+        prune(network, score=score, channels=5, candidates=3, seed=seed)
+    assert len(tried) == 3 * (1 + 2 * 3)  # at first, and of every candidate for two removals
+
+    def same(first: int, second: int) -> bool:
+        pairs = zip(tried[first : first + 7], tried[second : second + 7], strict=True)
+        return all(
+            torch.equal(a, b) for one, other in pairs for a, b in zip(one, other, strict=True) if a.shape == b.shape
+        )
+
+    assert same(0, 7)
+    assert not same(0, 14)
 
 
-@pytest.mark.parametrize("by", ["validation", "magnitude"])
-@pytest.mark.parametrize(("target", "share"), [("parameters", 0.8), ("multiply_adds", 0.8)])
-def test_a_target_is_met_and_not_by_far(by: Any, target: str, share: float) -> None:
-    network = built("bicubicpp", channels=8)
-
-    def cost(network: nn.Module) -> int:
-        return sum(p.numel() for p in network.parameters()) if target == "parameters" else count(network).multiply_adds
-
-    wanted = int(share * cost(network))
-    options: dict[str, Any] = {target: wanted}
-    pruned = prune(network, score=lambda _: 0.0, by=by, candidates=1, **options)
-    assert 0.7 * wanted < cost(pruned) <= wanted
-
-
-def test_milliseconds_are_those_of_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = built("bicubicpp", channels=8)
-    assert module._milliseconds(network) > 0
-    monkeypatch.setattr(module, "_milliseconds", lambda network: network.head.weight.shape[0])
-    pruned = prune(network, score=no_score, by="magnitude", milliseconds=5)
-    assert len(pruned.head.weight) == 5  # type: ignore[union-attr, arg-type]
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({}, "exactly one"),
+        ({"channels": 4, "parameters": 100}, "exactly one"),
+        ({"channels": 4, "by": "gradient"}, "validation or magnitude, not 'gradient'"),
+        ({"channels": 4, "by": "validation"}, "needs a score"),
+        ({"channels": 0, "by": "magnitude"}, "channels can be pruned to 1 at the least, not to 0"),
+        ({"parameters": 100, "by": "magnitude"}, "parameters can be pruned to 477 at the least, not to 100"),
+        ({"multiply_adds": 100, "by": "magnitude"}, "multiply_adds can be pruned to [0-9,]+ at the least"),
+        ({"milliseconds": 1.0, "by": "magnitude", "measure": lambda _: 2.5}, "pruned to 2.5 at the least, not to 1.0"),
+    ],
+)
+def test_what_cannot_be_done_is_said(arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        prune(BicubicPlusPlus(scale=2, channels=6), **arguments)
 
 
-def test_wrong_and_unreachable_targets_are_said() -> None:
-    network = built("bicubicpp", channels=4)
-    with pytest.raises(ValueError, match="give one target"):
-        prune(network, score=no_score)
-    with pytest.raises(ValueError, match="give one target"):
-        prune(network, score=no_score, channels=3, parameters=100)
-    with pytest.raises(
-        ValueError, match="parameters = 10: cannot be reached; without all that can be removed there are"
-    ):
-        prune(network, score=no_score, by="magnitude", parameters=10)
+def test_a_network_that_is_small_enough_stays_whole() -> None:
+    network = BicubicPlusPlus(channels=8)
+    for target in ({"channels": 8}, {"parameters": 10**6}):
+        pruned = prune(network, by="magnitude", **target)  # type: ignore[arg-type]
+        assert all(map(torch.equal, pruned.state_dict().values(), network.state_dict().values()))
+        assert pruned is not network

@@ -74,7 +74,7 @@ def prune(
     parameters: Count | None = None,
     multiply_adds: Count | None = None,
     milliseconds: float | None = None,
-    candidates: Count | None = None,
+    candidates: Count = 100,
 ) -> Network:
     """Remove channels: see `upres.compression.prune.prune`."""
     return prune_network(

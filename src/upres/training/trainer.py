@@ -135,7 +135,7 @@ class _Training:
                 self.log.write(total, loss=value, learning_rate=learning_rate(stage, step), parts=run.parts())
                 self.progress.update(self.task, completed=total, description=self.log.line)
             if total % self.validate_every == 0 or last:
-                self._validate(run.averaged, total)
+                self._validate(trained_part(stage, run.averaged), total)
             if last or self.log.seconds_since_saved() > CHECKPOINT_SECONDS:
                 self._save(run, number, total)
         self.network = run.finish()
