@@ -18,7 +18,7 @@ from upres.compression.structure import load
 from upres.errors import ImageError
 from upres.images import SUFFIXES, make_lr, read
 from upres.networks import Network, NetworkSpec
-from upres.networks.checkpoint import facts_of, fit
+from upres.networks.checkpoint import facts_of, fitted
 from upres.networks.count import count
 from upres.runtime.card import Card
 from upres.runtime.model import CARD_KEY, bundled, load_model
@@ -115,18 +115,16 @@ def load_weights(path: str, scale: int | None = None) -> tuple[NetworkSpec, Netw
     model = load_model(file)
     weights = onnx.load_from_string(model.onnx).graph.initializer
     state = {
-        tensor.name.removeprefix(WRAPPER): torch.tensor(onnx.numpy_helper.to_array(tensor))
+        tensor.name.removeprefix(WRAPPER): torch.tensor(numpy_helper.to_array(tensor))
         for tensor in weights
         if tensor.name.startswith(WRAPPER)
     }
     spec = NetworkSpec(model.card.network, model.card.arguments)
     network = spec.build()
     try:
-        fit(network, state)
+        return spec, fitted(network, state)
     except ValueError as error:
         raise ValueError(f"{path}: its weights cannot be trained further: {error}") from None
-    network.load_state_dict(state)
-    return spec, network.eval()
 
 
 def _patches(folder: Path, network: Network) -> list[Tensor]:

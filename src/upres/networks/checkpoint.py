@@ -16,7 +16,7 @@ from upres.networks import Network, NetworkSpec
 from upres.networks.blocks import convolution
 from upres.networks.reparameterised import KernelBases, ReparameterisedConvolution
 
-__all__ = ["facts_of", "fit", "load_checkpoint", "save_checkpoint"]
+__all__ = ["facts_of", "fit", "fitted", "load_checkpoint", "save_checkpoint"]
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
@@ -65,11 +65,20 @@ def load_checkpoint(path: Path) -> tuple[NetworkSpec, Network]:
     spec = NetworkSpec(metadata["network"], json.loads(metadata.get("arguments", "{}")))
     network = spec.build()
     try:
-        fit(network, state)
+        return spec, fitted(network, state)
     except ValueError as error:
         raise ValueError(f"{path}: the weights do not fit {spec}: {error}") from None
+
+
+def fitted(network: Network, state: Mapping[str, Tensor]) -> Network:
+    """The network with the structure and the weights of a state, in evaluation mode.
+
+    Raises:
+        ValueError: as `fit`.
+    """
+    fit(network, state)
     network.load_state_dict(state)
-    return spec, network.eval()
+    return network.eval()
 
 
 def fit(network: Network, state: Mapping[str, Tensor]) -> None:

@@ -96,9 +96,8 @@ class _Training:
 
     def run(self) -> Path:
         """All stages that are not done; gives the checkpoint."""
-        if not self.state:
-            bicubic = {"bicubic": bicubic_psnr(self.validation)} if self.validation else {}
-            self._validate(self.network, 0, **bicubic)
+        if not self.state and self.validation and self.processes.first:
+            self._validate(self.network, 0, bicubic=bicubic_psnr(self.validation))
         starts = accumulate((stage.steps for stage in self.recipe.stages), initial=0)
         for number, first in zip(range(len(self.recipe.stages)), starts, strict=False):
             if not self.state or number >= self.state["stage"]:

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from upres.images import resize
 from upres.metrics import psnr
 from upres.networks.base import upscale_rgb8
 from upres.training.data import Photographs
+from upres.training.decoded import Pixels
 
 __all__ = ["bicubic_psnr", "mean_psnr", "middle"]
 
 
 def mean_psnr(network: nn.Module, photographs: Photographs) -> float:
     """Mean over the photographs of PSNR on Y, the border of the scale's width left out."""
-    scale = photographs.scale
-    return float(np.mean([psnr(_upscaled(network, lr), hr, shave=scale) for lr, hr in photographs.pairs()]))
+    return _mean_psnr(lambda lr, _: _upscaled(network, lr), photographs)
 
 
 def bicubic_psnr(photographs: Photographs) -> float:
     """As `mean_psnr`, of MATLAB's bicubic."""
-    scale = photographs.scale
-    return float(np.mean([psnr(resize(lr, hr.shape[:2]), hr, shave=scale) for lr, hr in photographs.pairs()]))
+    return _mean_psnr(lambda lr, hr: resize(lr, hr.shape[:2]), photographs)
 
 
-def middle(network: nn.Module, photographs: Photographs) -> NDArray[np.uint8]:
+def _mean_psnr(upscale: Callable[[Pixels, Pixels], Pixels], photographs: Photographs) -> float:
+    """Of what is made of LR, where HR tells the size."""
+    return float(np.mean([psnr(upscale(lr, hr), hr, shave=photographs.scale) for lr, hr in photographs.pairs()]))
+
+
+def middle(network: nn.Module, photographs: Photographs) -> Pixels:
     """The middle of the first validation photograph, upscaled, for TensorBoard."""
     lr = photographs.whole_lr(0)
     top, left = (max(0, side // 2 - 32) for side in lr.shape[:2])
     return _upscaled(network, lr[top : top + 64, left : left + 64])
 
 
-def _upscaled(network: nn.Module, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _upscaled(network: nn.Module, lr: Pixels) -> Pixels:
     """As the network works outside of training: batch norm and routing differ."""
     training = network.training
     try:
