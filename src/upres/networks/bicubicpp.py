@@ -91,7 +91,8 @@ class BicubicPlusPlus(Network):
             features = features + skip
         subpixels = self.tail(features)  # (N, 3·(step·scale)², H/step, W/step)
         if self.anchor is not None:
-            subpixels = subpixels + F.conv2d(lr, self.anchor, stride=self.alignment)
+            with torch.autocast(lr.device.type, enabled=False):  # bfloat16 would round the picture itself
+                subpixels = subpixels + F.conv2d(lr, self.anchor, stride=self.alignment)
         return F.pixel_shuffle(subpixels, self.alignment * self.scale)
 
 

@@ -6,7 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from lightning.fabric import Fabric
+from lightning.fabric.plugins import MixedPrecision
 from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning.fabric.strategies import DDPStrategy
 
@@ -41,15 +43,27 @@ class Processes:
 
     def fabric(self, accelerator: str, precision: Any) -> Fabric:
         """What places tensors, computes in a precision and averages gradients over the processes."""
+        computes: dict[str, Any] = {"precision": precision}
+        if precision in ("bf16-mixed", "16-mixed"):
+            cuda = accelerator != "cpu" and torch.cuda.is_available()
+            computes = {"plugins": [_ExactInput(precision, "cuda" if cuda else "cpu")]}
         if self.world == 1:
-            return Fabric(accelerator=accelerator, devices=1, precision=precision)
+            return Fabric(accelerator=accelerator, devices=1, **computes)
         # The statistics of batch norm are each process's own; those of the first are kept.
         fabric = Fabric(
             accelerator=accelerator,
             devices=self.world // self.nodes,
             num_nodes=self.nodes,
             strategy=DDPStrategy(broadcast_buffers=False),
-            precision=precision,
+            **computes,
         )
         fabric.launch()
         return fabric
+
+
+class _ExactInput(MixedPrecision):
+    """Convolutions round what goes into them to 16 bits; Lightning's own also rounds the picture that networks add to."""
+
+    def convert_input(self, data: Any) -> Any:
+        """As it is."""
+        return data
