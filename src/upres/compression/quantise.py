@@ -123,15 +123,12 @@ def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
             preset=nncf.QuantizationPreset.MIXED,
             ignored_scope=nncf.IgnoredScope(names=sorted(others)),
             advanced_parameters=nncf.AdvancedQuantizationParameters(
-                overflow_fix=nncf.OverflowFix.DISABLE,  # it would not keep weights from growing
+                overflow_fix=nncf.OverflowFix.DISABLE,  # 7 bits of the weights' 8, for processors without VNNI
                 activations_quantization_params=advanced.QuantizationParameters(per_channel=False),
                 activations_range_estimator_params=ranges.RangeEstimatorParametersSet.HISTOGRAM,
             ),
         )
     config = nncf.torch.get_config(calibrated)
-    for point in config["compression_state"]:
-        if len(point["module_config"]["scale_shape"]) > 1:  # of weights
-            point["module_config"] |= {"half_range": True, "narrow_range": False}
     exact = sorted(_of_pictures(graph) & _quantisers(calibrated).keys())
     quantised = rebuild(network, json.dumps(config | {"exact": exact}))
     quantised.core.load_state_dict(calibrated.state_dict())

@@ -16,8 +16,9 @@ from upres.images import Picture, resize, resize_bands
 from upres.images.pillow import from_pillow, to_pillow
 from upres.runtime.bands import blended, joined
 from upres.runtime.card import Card
-from upres.runtime.engines import Engine, open_engine
+from upres.runtime.engines import PRECISIONS, Engine, has_bf16, open_engine
 from upres.runtime.model import Model, bundled, load_model
+from upres.runtime.processor import adds_byte_products
 from upres.runtime.samples import Cut, Samples, grey, opaque, peak_of, rgb_cutter, spread, spread_cutter
 from upres.runtime.tiles import SIDES, Tile, plan
 
@@ -28,6 +29,8 @@ __all__ = ["DENOISE", "LOW_QUALITY", "MAX_SCALE", "Upscaler", "models"]
 
 DENOISE = ("auto", "on", "off")
 VARIANT = "_jpeg"  # what follows a family's name in that of its variant for compressed pictures
+INT8 = "_int8"  # likewise, of its twin that computes in int8
+INT8_LOSS = 0.05  # dB of the mean PSNR of any data set; what a twin may lose to be taken unasked
 LOW_QUALITY = 85
 """JPEGs of a quality below this are taken for compressed pictures: there `fast_jpeg_x4` overtakes `fast_x4` (Set14,
 benchmarks/denoise.py)."""
@@ -59,7 +62,10 @@ class Upscaler:
             (`LOW_QUALITY`), `Picture` and Pillow's opened ones, if there is a variant of that
             scale; arrays do not tell. Of models that follow each other, only the first one's is taken.
         engine: ``openvino`` or ``onnxruntime``.
-        precision: ``f32``, or ``bf16`` where the processor has it (OpenVINO only).
+        precision: what convolutions compute in. ``int8`` takes the model's twin that does, ``fast_int8_x3`` for
+            ``fast_x3``; ``bf16`` (OpenVINO only) and ``f32`` compute the model itself. ``auto`` is int8 where the
+            processor has VNNI, AMX or ARM's dot product and the twin's card states a loss of at most 0.05 dB; else
+            bf16 where the processor has it; else f32. With ONNX Runtime, where int8 is slower, it is f32.
         threads: at most this many; None for all.
         tile: side of a tile in LR pixels; None chooses by the picture. The result does not
             depend on it, unless the model's halo is the whole picture: then larger pictures than
@@ -79,7 +85,7 @@ class Upscaler:
         scale: float = 4,
         denoise: str = "auto",
         engine: str = "openvino",
-        precision: str = "f32",
+        precision: str = "auto",
         threads: int | None = None,
         tile: int | None = None,
     ) -> None:
@@ -91,6 +97,10 @@ class Upscaler:
             raise ValueError(f"tile must be at least 1, not {tile}")
         if denoise not in DENOISE:
             raise ValueError(f"denoise must be {', '.join(DENOISE[:-1])} or {DENOISE[-1]}, not {denoise!r}")
+        if precision not in PRECISIONS:
+            raise ModelError(f"there is no precision {precision!r}: choose {', '.join(PRECISIONS)}")
+        if precision == "int8" and adds_byte_products() is False:
+            raise ModelError("this processor has neither VNNI nor AMX, so int8 would overflow; use --precision f32")
         self.scale = float(scale)
         self._name = str(model)
         self._family, self._variants = _family(self._name)
@@ -219,6 +229,27 @@ class Upscaler:
             path = self._variants[scale]
         elif compressed and self._denoise == "on":
             raise ModelError(_no_variant(self._name, scale))
+        return self._in_precision(path)
+
+    def _in_precision(self, path: Path) -> Model:
+        """A model, or its int8 twin."""
+        engine, precision, _ = self._engine_options
+        model = self._load(path)
+        quantised = model.card.precision == "int8"
+        twin = None if quantised else bundled().get(twin_of(path.stem)) if path in bundled().values() else None
+        if precision == "int8" and not quantised:
+            if twin is None:
+                raise ModelError(f"{model.card.name} has no int8 model; use another --precision")
+            return self._load(twin)
+        if quantised and precision in ("bf16", "f32"):
+            raise ModelError(f"{model.card.name} computes in int8, not {precision}; use --precision auto")
+        if precision == "auto" and twin and engine == "openvino" and adds_byte_products():
+            losses = [value - self._load(twin).card.quality.get(name, 0) for name, value in model.card.quality.items()]
+            if max(losses, default=math.inf) <= INT8_LOSS:
+                return self._load(twin)
+        return model
+
+    def _load(self, path: Path) -> Model:
         if path not in self._loaded:
             self._loaded[path] = load_model(path)
         return self._loaded[path]
@@ -227,7 +258,10 @@ class Upscaler:
         key = (model.card.name, dtype.name)
         if key not in self._engines:
             name, precision, threads = self._engine_options
-            self._engines[key] = open_engine(name, model, dtype, precision, threads)
+            if precision == "auto":
+                precision = "bf16" if name == "openvino" and model.card.precision == "f32" and has_bf16() else "f32"
+            computes = "f32" if precision == "int8" else precision  # what is not quantised
+            self._engines[key] = open_engine(name, model, dtype, computes, threads)
         return self._engines[key]
 
     def _model_bands(
@@ -333,6 +367,12 @@ def _family(name: str) -> tuple[dict[int, Path], dict[int, Path]]:
         known = sorted({*families, *bundled()})
         raise ModelError(f"no model is called {name!r}: choose one of {', '.join(known)}, or the path of an .onnx file")
     return members, families.get(family.removesuffix(VARIANT) + VARIANT, {})
+
+
+def twin_of(name: str) -> str:
+    """What the int8 twin of a bundled model is called."""
+    family, _, scale = name.rpartition("_x")
+    return f"{family}{INT8}_x{scale}"
 
 
 def _no_variant(name: str, scale: int) -> str:

@@ -61,8 +61,8 @@ class Processes:
         return fabric
 
 
-class _ExactInput(MixedPrecision):
-    """Convolutions round what goes into them to 16 bits; Lightning's own also rounds the picture that networks add to."""
+class _ExactInput(MixedPrecision):  # type: ignore[misc]
+    """Rounds to 16 bits what goes into convolutions, but not, as Lightning's own, the picture that networks add to."""
 
     def convert_input(self, data: Any) -> Any:
         """As it is."""

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upres.errors import ModelError
+from upres.runtime.graph import picture_graph
 from upres.runtime.model import Model
 
-__all__ = ["ENGINES", "PRECISIONS", "Engine", "open_engine"]
+__all__ = ["ENGINES", "PRECISIONS", "Engine", "has_bf16", "open_engine"]
 
 ENGINES = ("openvino", "onnxruntime")
-PRECISIONS = ("f32", "bf16")
+PRECISIONS = ("auto", "int8", "bf16", "f32")
+"""Of the convolutions; an engine itself computes f32 or bf16, and in integers what the model has quantised."""
 
 
 class Engine(Protocol):
@@ -32,23 +34,29 @@ def open_engine(name: str, model: Model, dtype: np.dtype[Any], precision: str, t
 
     Args:
         name: one of `ENGINES`.
-        precision: one of `PRECISIONS`; what the arithmetic is done in.
+        precision: ``f32`` or ``bf16``; what the arithmetic is done in where the model is not quantised.
         threads: at most this many, or None for all that the machine has.
 
     Raises:
-        ModelError: for unknown names, or a precision that the engine lacks.
+        ModelError: for an unknown name, or a precision that the engine or the processor lacks.
         MissingExtra: if the engine is not installed.
     """
-    if precision not in PRECISIONS:
-        raise ModelError(f"there is no precision {precision!r}: choose {' or '.join(PRECISIONS)}")
+    graph = picture_graph(model.card, model.onnx, dtype)
     if name == "openvino":
         from upres.runtime.engines.openvino import OpenVINOEngine
 
-        return OpenVINOEngine(model.picture_graph(dtype), precision, threads)
+        return OpenVINOEngine(graph, precision, threads)
     if name == "onnxruntime":
         from upres.runtime.engines.onnxruntime import ONNXRuntimeEngine
 
         if precision != "f32":
             raise ModelError(f"the onnxruntime engine computes f32, not {precision}; use --engine openvino")
-        return ONNXRuntimeEngine(model.picture_graph(dtype), threads)
+        return ONNXRuntimeEngine(graph, threads)
     raise ModelError(f"there is no engine {name!r}: choose {' or '.join(ENGINES)}")
+
+
+def has_bf16() -> bool:
+    """Whether OpenVINO computes bfloat16 natively here."""
+    from upres.runtime.engines.openvino import capabilities
+
+    return "BF16" in capabilities()

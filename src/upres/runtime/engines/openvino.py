@@ -4,61 +4,88 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
 from upres.errors import ModelError
+from upres.runtime.graph import PictureGraph
 from upres.runtime.tiles import SIDES
 
 __all__ = ["OpenVINOEngine"]
 
+
+Shape = tuple[int, ...]
 
 ONE_AT_A_TIME = threading.Lock()
 """Held around all calls: the first ones from two threads at once have been seen to block each other for ever
 (the binding guards its static variables while it holds the interpreter's lock), and one inference uses all cores."""
 
 
-class OpenVINOEngine:
-    """Compiles for each tile shape of large pictures, which runs faster than one model for any shape.
+@cache
+def core() -> Any:
+    """OpenVINO itself; call it while holding the lock."""
+    import openvino
 
-    Compiled code is kept on disk.
+    return openvino.Core()
+
+
+@cache
+def capabilities() -> list[str]:
+    """What the processor computes natively, in OpenVINO's words."""
+    with ONE_AT_A_TIME:
+        return list(core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
+KEPT = 4  # shapes beside those of tiles, of which compiled code is held
+
+
+class OpenVINOEngine:
+    """Compiles for the shapes of large pictures' tiles, and for others that come twice in a row.
+
+    Code for one shape runs half as long as code for any, but to make it takes the time of several small pictures.
+    That for tiles is kept on disk.
     """
 
-    def __init__(self, graph: bytes, precision: str, threads: int | None) -> None:
-        import openvino
-
-        with ONE_AT_A_TIME:
-            self._core = openvino.Core()
-            capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        if precision == "bf16" and "BF16" not in capabilities:
+    def __init__(self, graph: PictureGraph, precision: str, threads: int | None) -> None:
+        if precision == "bf16" and "BF16" not in capabilities():
             raise ModelError("this processor does not compute bf16; use --precision f32")
-        self._graph = graph
+        self._graph, self._threads = graph, threads
         self._options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = threads
-        if cache := _cache_folder():
-            self._options["CACHE_DIR"] = str(cache)
-        self._requests: dict[tuple[int, ...], Any] = {}
+        self._cache = _cache_folder()
+        self._requests: dict[Shape, Any] = {}
+        self._last: Shape = ()
 
     def run(self, lr: NDArray[Any]) -> NDArray[Any]:
         """See `upres.runtime.engines.Engine.run`."""
-        shape = (1, *lr.shape) if set(lr.shape[:2]) <= set(SIDES) else ()
+        shape = lr.shape
         with ONE_AT_A_TIME:
-            if shape not in self._requests:
-                self._requests[shape] = self._compile(shape)
-            result = self._requests[shape].infer([lr[None]], share_inputs=True, share_outputs=True)
-            return np.array(result[0][0])
+            tiled = set(shape[:2]) <= set(SIDES)
+            known = shape if tiled or shape == self._last or shape in self._requests else ()
+            self._last = shape
+            if known not in self._requests:
+                self._requests[known] = self._compile(known, kept=tiled or not known)
+                self._forget()
+            (sr,) = self._requests[known].infer([lr[None]], share_inputs=True, share_outputs=True).values()
+            return self._graph.picture(sr, len(lr), self._threads)
 
-    def _compile(self, shape: tuple[int, ...]) -> Any:
-        """A request for one tile shape, or for any if none is given."""
-        model = self._core.read_model(self._graph)
+    def _compile(self, shape: Shape, kept: bool) -> Any:
+        """A request for one shape, or for any if none is given."""
+        model = core().read_model(self._graph.onnx)
         if shape:
-            model.reshape(shape)
-        return self._core.compile_model(model, "CPU", self._options).create_infer_request()
+            model.reshape((1, *shape))
+        options = {"CACHE_DIR": str(self._cache)} if kept and self._cache else {}
+        return core().compile_model(model, "CPU", self._options | options).create_infer_request()
+
+    def _forget(self) -> None:
+        others = [shape for shape in self._requests if shape and not set(shape[:2]) <= set(SIDES)]
+        for shape in others[:-KEPT]:
+            del self._requests[shape]
 
 
 def _cache_folder() -> Path | None:

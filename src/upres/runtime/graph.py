@@ -1,0 +1,246 @@
+"""The graph that engines run: a model's network, from pixels as they lie in memory to pixels.
+
+Engines get the network wrapped for pictures of bytes, 16-bit words or floats, H x W x 3. Rounding and clamping are part
+of the graph (engines truncate or wrap around on their own). What moves bytes about is most of the time that is left
+beside the convolutions, so where a network ends in a pixel shuffle, the graph for bytes ends before it, in an order of
+channels in which the shuffle is a copy of whole runs of pixels: see `PictureGraph.picture`. A quantised network reads
+the bytes themselves and adds bytes to what it draws.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from upres.runtime.card import Card
+from upres.runtime.samples import Samples, peak_of
+
+__all__ = ["PictureGraph", "picture_graph"]
+
+Step = tuple[str, list[str], dict[str, Any]]
+"""An ONNX operator, its inputs after the first, its attributes."""
+
+SHARED = 2**20  # bytes from which on a copy is shared among threads
+COPIERS = ThreadPoolExecutor(2, thread_name_prefix="upres-copy")
+
+
+@dataclass(frozen=True)
+class PictureGraph:
+    """An ONNX graph with input ``lr`` (1, H, W, 3) and output ``sr``, of one dtype."""
+
+    onnx: bytes
+    scale: int
+    block: int | None
+    """None if ``sr`` is (1, r·H, r·W, 3); else it is (1, n, block²·3), for each of the n blocks of block x block SR
+    pixels, row by row, its pixels row by row."""
+
+    def picture(self, sr: Samples, height: int, threads: int | None) -> Samples:
+        """The (r·height, r·width, 3) SR picture, copied out of what an engine has given.
+
+        Args:
+            sr: the graph's output.
+            height: of the LR picture.
+            threads: at most this many copy; None for all that help.
+        """
+        if self.block is None:
+            return np.array(sr[0])
+        side, run = self.block, 3 * self.block
+        rows = height * self.scale // side
+        runs = sr.reshape(rows, -1, side * run).view(f"V{run}")  # (rows of blocks, blocks, rows in a block)
+        picture = np.empty((rows * side, runs.shape[1] * side, 3), sr.dtype)
+        target = picture.reshape(rows, side, -1).view(f"V{run}")
+
+        def copy(part: slice) -> None:
+            target[part] = runs[part].transpose(0, 2, 1)
+
+        if threads == 1 or picture.nbytes < SHARED or rows < 2:
+            copy(slice(None))
+        else:
+            list(COPIERS.map(copy, (slice(rows // 2), slice(rows // 2, None))))
+        return picture
+
+
+def picture_graph(card: Card, file: bytes, dtype: np.dtype[Any]) -> PictureGraph:
+    """Wrap a network for pictures of one dtype.
+
+    Args:
+        card: of the model.
+        file: its ONNX: input ``lr`` (1, 3, H, W), output ``sr`` (1, 3, r·H, r·W), f32.
+        dtype: uint8 or uint16, full range, rounded half to even and clamped; or float32
+            in [0, 1], neither rounded nor clamped.
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    model = onnx.load_from_string(file)
+    graph = _Graph(model)
+    element = helper.np_dtype_to_tensor_dtype(dtype)
+    peak = peak_of(dtype)
+    level = np.float32(card.value_range / peak)
+    down, up = graph.constant("level", level), graph.constant("levels", np.float32(peak / card.value_range))
+    network = graph.take()
+    first: list[Step] = [("Transpose", [], {"perm": [0, 3, 1, 2]})]
+    last: list[Step] = [("Transpose", [], {"perm": [0, 2, 3, 1]})]
+    block = None
+    if dtype == np.uint8:
+        zero = graph.constant("zero", np.uint8(0))
+        graph.chain("lr", "upres.bytes", first)
+        graph.chain("upres.bytes", "upres.lr", [("DequantizeLinear", [down, zero], {})])
+        network = graph.picking_bytes(graph.reading_bytes(network, level), (down, zero))
+        to_samples: list[Step] = [("QuantizeLinear", [down, zero], {})]
+    else:
+        graph.chain("lr", "upres.lr", [*first, ("Cast", [], {"to": TensorProto.FLOAT}), ("Mul", [down], {})])
+        to_samples = [("Mul", [up], {})]
+        if dtype.kind == "u":
+            limits = [graph.constant("lowest", np.float32(0)), graph.constant("highest", np.float32(peak))]
+            to_samples += [("Round", [], {}), ("Clip", limits, {}), ("Cast", [], {"to": element})]
+    values = "upres.sr"
+    if dtype == np.uint8 and network[-1].op_type == "DepthToSpace":
+        shuffle = network.pop()
+        values = shuffle.input[0]
+        side = next(item.i for item in shuffle.attribute if item.name == "blocksize")
+        order = np.arange(3 * side**2).reshape(3, side, side).transpose(1, 2, 0).ravel()
+        if graph.reordered(network, values, order):
+            block = side
+            flat = graph.constant("flat", np.array([1, 3 * side**2, -1]))
+            last = [("Reshape", [flat], {}), ("Transpose", [], {"perm": [0, 2, 1]})]
+        else:
+            mode = next((item.s.decode() for item in shuffle.attribute if item.name == "mode"), "DCR")
+            to_samples.append(("DepthToSpace", [], {"blocksize": side, "mode": mode}))
+    else:
+        network[-1].output[0] = values
+    graph.nodes.extend(network)
+    graph.chain(values, "sr", [*to_samples, *last])
+    return PictureGraph(graph.serialised(element, block), card.scale, block)
+
+
+class _Graph:
+    """An ONNX graph that is being rewritten."""
+
+    def __init__(self, model: Any) -> None:
+        from onnx import numpy_helper
+
+        self._model = model
+        self.nodes = model.graph.node
+        self._tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+        self._to_array = numpy_helper.to_array
+
+    def take(self) -> list[Any]:
+        """The network's nodes, taken out, reading the picture from ``upres.lr``."""
+        network = list(self.nodes)
+        del self.nodes[:]
+        for node in network:
+            node.input[:] = ["upres.lr" if name == "lr" else name for name in node.input]
+        return network
+
+    def constant(self, name: str, value: Any) -> str:
+        """A new constant; its name in the graph."""
+        from onnx import numpy_helper
+
+        tensor = numpy_helper.from_array(np.asarray(value), f"upres.{name}")
+        self._model.graph.initializer.append(tensor)
+        self._tensors[tensor.name] = tensor
+        return str(tensor.name)
+
+    def chain(self, source: str, target: str, steps: list[Step]) -> None:
+        """Nodes one after the other, from one tensor to another."""
+        from onnx import helper
+
+        names = [source, *(f"{target}.{number}" for number in range(1, len(steps))), target]
+        for (kind, inputs, attributes), (before, after) in zip(steps, pairwise(names), strict=True):
+            self.nodes.append(helper.make_node(kind, [before, *inputs], [after], **attributes))
+
+    def value(self, name: str) -> Any:
+        """Of a constant, as an array; None for what is computed."""
+        return self._to_array(self._tensors[name]) if name in self._tensors else None
+
+    def reading_bytes(self, network: list[Any], level: np.float32) -> list[Any]:
+        """The network without what makes of the picture the bytes that it comes from."""
+        kept, bytes_ = [], []
+        for node in network:
+            if node.op_type == "QuantizeLinear" and node.input[0] == "upres.lr" and self.value(node.input[1]) == level:
+                bytes_.append(node.output[0])
+                continue
+            node.input[:] = ["upres.bytes" if name in bytes_ else name for name in node.input]
+            kept.append(node)
+        return kept
+
+    def picking_bytes(self, network: list[Any], scale: tuple[str, str]) -> list[Any]:
+        """A quantised network that takes pixels as they are, for an anchor, as bytes, to which engines add bytes."""
+        from onnx import helper
+
+        if all(node.op_type != "QuantizeLinear" for node in network):
+            return network
+        changed = []
+        for node in network:
+            kernel = self.value(node.input[1]) if node.op_type == "Conv" else None
+            if kernel is None or node.input[0] != "upres.lr" or len(node.input) > 2 or not _picks(kernel):
+                changed.append(node)
+                continue
+            name, result = node.input[1], node.output[0]
+            ones = self.constant(f"{name}.scale", np.ones(len(kernel), np.float32))
+            integers = self.constant(f"{name}.int8", kernel.astype(np.int8))
+            zeros = self.constant(f"{name}.zeros", np.zeros(len(kernel), np.int8))
+            node.input[1], node.output[0] = f"{name}.f32", f"{result}.f32"
+            changed += [
+                helper.make_node("DequantizeLinear", [integers, ones, zeros], [node.input[1]], axis=0),
+                node,
+                helper.make_node("QuantizeLinear", [node.output[0], *scale], [f"{result}.bytes"]),
+                helper.make_node("DequantizeLinear", [f"{result}.bytes", *scale], [result]),
+            ]
+        return changed
+
+    def reordered(self, network: list[Any], name: str, order: Any) -> bool:
+        """Reorder the channels of a sum of convolutions with constant kernels; False where a tensor is none."""
+        makers = {node.output[0]: node for node in network}
+        readers = Counter(source for node in network for source in node.input)
+        per_channel: list[tuple[Any, int]] = []  # nodes, and which of their inputs are constants to reorder
+
+        def collect(name: str) -> bool:
+            node = makers.get(name)
+            if node is None or readers[name] > 1:
+                return False
+            if node.op_type == "Add":
+                return all(collect(source) for source in node.input)
+            if node.op_type in ("QuantizeLinear", "DequantizeLinear") and self.value(node.input[1]).ndim == 0:
+                return collect(node.input[0])
+            if node.op_type != "Conv" or any(item.name == "group" and item.i != 1 for item in node.attribute):
+                return False
+            for number, source in enumerate(node.input[1:], 1):
+                owner, places = (
+                    (makers[source], range(len(makers[source].input))) if source in makers else (node, [number])
+                )
+                for place in places:
+                    value = self.value(owner.input[place])
+                    if value is None:
+                        return False
+                    if value.ndim:
+                        per_channel.append((owner, place))
+            return True
+
+        if not collect(name) or any(len(self.value(node.input[place])) != len(order) for node, place in per_channel):
+            return False
+        for node, place in per_channel:
+            value = self.value(node.input[place])
+            node.input[place] = self.constant(f"{node.input[place]}.{node.output[0]}.reordered", value[order])
+        return True
+
+    def serialised(self, element: int, block: int | None) -> bytes:
+        """The file."""
+        from onnx import helper
+
+        graph = self._model.graph
+        sides = [1, "rows", "columns", 3] if block is None else [1, "blocks", 3 * block**2]
+        graph.input[0].CopyFrom(helper.make_tensor_value_info("lr", element, [1, "height", "width", 3]))
+        graph.output[0].CopyFrom(helper.make_tensor_value_info("sr", element, sides))
+        return bytes(self._model.SerializeToString())
+
+
+def _picks(kernel: Any) -> bool:
+    """Whether a kernel takes single pixels as they are."""
+    return bool(np.isin(kernel, (0, 1)).all() and (kernel.sum(axis=(1, 2, 3)) == 1).all())
