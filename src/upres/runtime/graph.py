@@ -87,7 +87,8 @@ def picture_graph(card: Card, file: bytes, dtype: np.dtype[Any]) -> PictureGraph
     first: list[Step] = [("Transpose", [], {"perm": [0, 3, 1, 2]})]
     last: list[Step] = [("Transpose", [], {"perm": [0, 2, 3, 1]})]
     block = None
-    if dtype == np.uint8:
+    quantised = any(node.op_type == "QuantizeLinear" for node in network)
+    if quantised and dtype == np.uint8:
         zero = graph.constant("zero", np.uint8(0))
         graph.chain("lr", "upres.bytes", first)
         graph.chain("upres.bytes", "upres.lr", [("DequantizeLinear", [down, zero], {})])
@@ -171,11 +172,9 @@ class _Graph:
         return kept
 
     def picking_bytes(self, network: list[Any], scale: tuple[str, str]) -> list[Any]:
-        """A quantised network that takes pixels as they are, for an anchor, as bytes, to which engines add bytes."""
+        """The network with the pixels that it takes as they are, for an anchor, as bytes, to which engines add bytes."""
         from onnx import helper
 
-        if all(node.op_type != "QuantizeLinear" for node in network):
-            return network
         changed = []
         for node in network:
             kernel = self.value(node.input[1]) if node.op_type == "Conv" else None
