@@ -157,7 +157,7 @@ def _open_with_vips(path: Path, max_megapixels: float) -> tuple[Any, str]:
 
 
 def _described_by_vips(path: Path, max_megapixels: float) -> tuple[Any, tuple[Any, ...]]:
-    """The picture, upright and of samples that upres holds, but not yet decoded; and what follows pixels in `Picture`."""
+    """The picture, upright, of samples that upres holds, not yet decoded; and what follows pixels in `Picture`."""
     image, kind = _open_with_vips(path, max_megapixels)
     chunks = _png_chunks(path) if kind == "png" else {}
     exif = exif_of_tiff(path) if kind == "tiff" else _blob(image, "exif-data")
