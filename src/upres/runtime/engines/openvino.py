@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,7 @@ class OpenVINOEngine:
     """
 
     def __init__(self, graph: bytes, precision: str, threads: int | None) -> None:
-        import openvino
-
+        openvino = _openvino()
         with ONE_AT_A_TIME:
             self._core = openvino.Core()
             capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -59,6 +59,22 @@ class OpenVINOEngine:
         if shape:
             model.reshape(shape)
         return self._core.compile_model(model, "CPU", self._options).create_infer_request()
+
+
+def _openvino() -> Any:
+    """The package without its converter of models, whose import, telemetry and exit take longer than all else of it."""
+    converter = "openvino.tools.ovc"
+    with ONE_AT_A_TIME:
+        if "openvino" in sys.modules or converter in sys.modules:
+            import openvino
+
+            return openvino
+        sys.modules[converter] = None  # type: ignore[assignment]  # openvino goes on where it cannot be imported
+        try:
+            import openvino
+        finally:
+            del sys.modules[converter]
+        return openvino
 
 
 def _cache_folder() -> Path | None:
