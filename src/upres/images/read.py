@@ -14,7 +14,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +25,32 @@ from upres.errors import ImageError
 from upres.images.exif import exif_of_tiff, parse, resolution, upright
 from upres.images.jpeg import jpeg_quality
 from upres.images.picture import Metadata, Picture
+from upres.images.rows import Rows
 
-__all__ = ["MAX_MEGAPIXELS", "read", "read_size"]
+__all__ = ["MAX_MEGAPIXELS", "Source", "read", "read_rows", "read_size"]
 
 MAX_MEGAPIXELS = 500.0
 
 YCBCR, JPEG_COMPRESSIONS = 6, (6, 7)  # TIFF's codes
 CHUNK_LENGTHS = {b"pHYs": 9, b"acTL": 8}
 
+BAND = 64  # rows that are decoded at once
+
 # libvips' names for its loaders, and the formats that upres reads with them.
 LOADERS = {"Png": "png", "Jpeg": "jpeg", "Webp": "webp", "Heif": "avif", "Tiff": "tiff", "Nsgif": "gif"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture whose rows are decoded as they are asked for."""
+
+    rows: Rows
+    """Those that `Picture.pixels` would hold."""
+    metadata: Metadata
+    format: str
+    notices: tuple[str, ...]
+    jpeg_quality: int | None
+    """This and the others are what they are in `Picture`."""
 
 
 def read(path: Path | str, *, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
@@ -50,8 +66,31 @@ def read(path: Path | str, *, max_megapixels: float = MAX_MEGAPIXELS) -> Picture
     """
     path = Path(path)
     with _image_errors(path):
-        kind = _kind_for_pillow(path)
-        return _read_with_pillow(path, kind, max_megapixels) if kind else _read_with_vips(path, max_megapixels)
+        if kind := _kind_for_pillow(path):
+            return _read_with_pillow(path, kind, max_megapixels)
+        image, facts = _described_by_vips(path, max_megapixels)
+        pixels: NDArray[Any] = image.numpy()
+        return Picture(pixels if pixels.ndim == 3 else pixels[..., None], *facts)
+
+
+def read_rows(path: Path | str, *, max_megapixels: float = MAX_MEGAPIXELS) -> Source:
+    """Open a file as `read` does, but decode its rows when they are asked for.
+
+    PNG, JPEG and TIFF are never held whole unless they have to be turned upright, or are interlaced or progressive.
+
+    Raises:
+        ImageError: as `read`; what is wrong behind the header shows only when rows are asked for.
+    """
+    path = Path(path)
+    with _image_errors(path):
+        if kind := _kind_for_pillow(path):
+            picture = _read_with_pillow(path, kind, max_megapixels)
+            rows = Rows.of(picture.pixels)
+            return Source(rows, picture.metadata, picture.format, picture.notices, picture.jpeg_quality)
+        image, facts = _described_by_vips(path, max_megapixels)
+        dtype = np.dtype(np.uint8 if image.format == "uchar" else np.uint16)
+        shape = (image.height, image.width, image.bands)
+        return Source(Rows(shape, dtype, _decoded(path, image, dtype)), *facts)
 
 
 def read_size(path: Path | str, *, max_megapixels: float = MAX_MEGAPIXELS) -> tuple[int, int]:
@@ -117,7 +156,8 @@ def _open_with_vips(path: Path, max_megapixels: float) -> tuple[Any, str]:
     return image, kind
 
 
-def _read_with_vips(path: Path, max_megapixels: float) -> Picture:
+def _described_by_vips(path: Path, max_megapixels: float) -> tuple[Any, tuple[Any, ...]]:
+    """The picture, upright, of samples that upres holds, not yet decoded; and what follows pixels in `Picture`."""
     image, kind = _open_with_vips(path, max_megapixels)
     chunks = _png_chunks(path) if kind == "png" else {}
     exif = exif_of_tiff(path) if kind == "tiff" else _blob(image, "exif-data")
@@ -130,8 +170,21 @@ def _read_with_vips(path: Path, max_megapixels: float) -> Picture:
     if image.get_typeof("orientation") and image.get("orientation") > 1:
         image = image.copy_memory().autorot()  # rows come in order from the file, turning needs them all
     image, icc = _to_rgb_or_grey(image)
+    _check_samples(path, image)
     quality = jpeg_quality(path) if kind == "jpeg" else None
-    return Picture(_pixels(path, image), replace(metadata, icc=icc), kind, notices, quality)
+    return image, (replace(metadata, icc=icc), kind, notices, quality)
+
+
+def _decoded(path: Path, image: Any, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    """Bands of rows, of which libvips decodes one at a time."""
+    import pyvips
+
+    with _image_errors(path):
+        region = pyvips.Region.new(image)
+        for top in range(0, image.height, BAND):
+            height = min(BAND, image.height - top)
+            samples = np.frombuffer(region.fetch(0, top, image.width, height), dtype)
+            yield samples.reshape(height, image.width, image.bands)
 
 
 def _check_size(path: Path, width: int, height: int, max_megapixels: float) -> None:
@@ -155,13 +208,11 @@ def _to_rgb_or_grey(image: Any) -> tuple[Any, bytes | None]:
     return image, _blob(image, "icc-profile-data")
 
 
-def _pixels(path: Path, image: Any) -> NDArray[Any]:
+def _check_samples(path: Path, image: Any) -> None:
     if image.format not in ("uchar", "ushort"):
         raise ImageError(f"{path}: holds {image.format} samples; upres holds 8 and 16 bits: convert it first")
     if image.bands > 4:
         raise ImageError(f"{path}: has {image.bands} channels; upres holds grey, RGB and alpha")
-    pixels: NDArray[Any] = image.numpy()
-    return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
 def _check_tiff(path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from upres.images.exif import DESCRIPTION, DESCRIPTIVE, EXIF_IFD, GPS_IFD, as_bytes, parse
 from upres.images.picture import Metadata
+from upres.images.rows import side_by_side, strips
 
 __all__ = ["write_tiff"]
 
@@ -48,7 +49,7 @@ def write_tiff(
     big = height * width * channels * dtype.itemsize > 2**32 - 2**25
     with tifffile.TiffWriter(file, bigtiff=big, byteorder="<") as tiff:
         tiff.write(
-            (_encoded(strip) for strip in _strips(bands)),
+            side_by_side(_encoded, strips(bands, STRIP_ROWS)),
             shape=(height, width) if channels == 1 else shape,
             dtype=dtype,
             photometric="rgb" if channels > 2 else "minisblack",
@@ -66,18 +67,6 @@ def write_tiff(
             extratags=sorted(extra),
         )
     _append_directories(file, directories, big)
-
-
-def _strips(bands: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    """The same rows in strips of equal height, the last one shorter."""
-    rest: NDArray[Any] | None = None
-    for band in bands:
-        rest = band if rest is None else np.concatenate([rest, band])
-        while len(rest) >= STRIP_ROWS:
-            yield rest[:STRIP_ROWS]
-            rest = rest[STRIP_ROWS:]
-    if rest is not None and len(rest):
-        yield rest
 
 
 def _encoded(strip: NDArray[Any]) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from upres.errors import ImageError, UpresError
-from upres.images import MAX_MEGAPIXELS, Metadata, read, write_bands
+from upres.images import MAX_MEGAPIXELS, Metadata, read_rows, write_bands
 from upres.images.write import format_of, notices_of
 from upres.jobs.files import Job
 
@@ -90,11 +90,11 @@ def run(
         return Result(job, seconds=time.perf_counter() - start, error=error)
 
     def _upscale_file(job: Job) -> tuple[tuple[int, int], tuple[str, ...], tuple[str, ...]]:
-        picture = read(job.source, max_megapixels=max_megapixels)
-        height, width, channels = picture.pixels.shape
+        source = read_rows(job.source, max_megapixels=max_megapixels)
+        height, width, channels = source.rows.shape
         target = size(height, width) if size else upscaler.target(height, width)
-        metadata = Metadata() if strip else picture.metadata
-        route = upscaler.route(max(target[0] / height, target[1] / width), picture.jpeg_quality)
+        metadata = Metadata() if strip else source.metadata
+        route = upscaler.route(max(target[0] / height, target[1] / width), source.jpeg_quality)
         name = format or format_of(job.target)
         _make_folder(job.target.parent)
 
@@ -107,13 +107,13 @@ def run(
         write_bands(
             job.target,
             (*target, channels),
-            picture.pixels.dtype,
-            upscaler.bands(picture.pixels, target, advance, jpeg_quality=picture.jpeg_quality),
+            source.rows.dtype,
+            upscaler.bands(source.rows, target, advance, jpeg_quality=source.jpeg_quality),
             metadata,
             format=name,
             quality=quality,
         )
-        notices = picture.notices + notices_of(name, picture.pixels.dtype, metadata)
+        notices = source.notices + notices_of(name, source.rows.dtype, metadata)
         return target, notices, tuple(model.card.name for model in route)
 
     with ThreadPoolExecutor(max_workers=workers) as pool:

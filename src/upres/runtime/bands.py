@@ -13,26 +13,29 @@ from upres.runtime.tiles import Span, Tile, shares
 __all__ = ["Run", "blended", "joined"]
 
 Run = Callable[[Tile], Samples]
-"""From a tile to its (scale·h, scale·w, 3) SR samples."""
+"""From a tile to its (scale·h, scale·w, C) SR samples."""
 
 
-def joined(rows: list[list[Tile]], run: Run, scale: int, dtype: np.dtype[Any]) -> Iterator[Samples]:
+def joined(rows: list[list[Tile]], run: Run, scale: int, channels: int, dtype: np.dtype[Any]) -> Iterator[Samples]:
     """Tiles that keep no pixel twice, side by side."""
     for row in rows:
-        band = np.empty((row[0].rows.kept * scale, row[-1].columns.keep_stop * scale, 3), dtype)
+        if len(row) == 1:
+            yield _kept(run(row[0]), row[0], scale)
+            continue
+        band = np.empty((row[0].rows.kept * scale, row[-1].columns.keep_stop * scale, channels), dtype)
         for tile in row:
             band[:, _sr(tile.columns, scale)] = _kept(run(tile), tile, scale)
         yield band
 
 
-def blended(rows: list[list[Tile]], run: Run, scale: int, dtype: np.dtype[Any]) -> Iterator[Samples]:
+def blended(rows: list[list[Tile]], run: Run, scale: int, channels: int, dtype: np.dtype[Any]) -> Iterator[Samples]:
     """Tiles of which neighbours overlap, by the weighted mean, in f32; integers are rounded once.
 
     Beside a band, what the next row of tiles overlaps is held.
     """
     spans = [row[0].rows for row in rows]
     across = shares([tile.columns for tile in rows[0]], scale)
-    carried = np.zeros((0, rows[0][-1].columns.keep_stop * scale, 3), np.float32)
+    carried = np.zeros((0, rows[0][-1].columns.keep_stop * scale, channels), np.float32)
     for row, down, below in zip(rows, shares(spans, scale), [*spans[1:], None], strict=True):
         sums = np.zeros((len(down), *carried.shape[1:]), np.float32)
         sums[: len(carried)] = carried

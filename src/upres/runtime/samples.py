@@ -2,59 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Cut", "Samples", "grey", "opaque", "peak_of", "rgb_cutter", "spread", "spread_cutter"]
+__all__ = ["REACH", "Samples", "grey", "near_transparency", "opaque", "peak_of", "spread"]
 
 Samples = NDArray[Any]
 
-Cut = Callable[[slice, slice], Samples]
-"""From rows and columns of a picture to the (h, w, 3) samples there."""
-
-
 SPREAD = 6  # LR pixels; what lies further from all that is visible hardly reaches it
-
-
-def rgb_cutter(samples: Samples) -> Cut:
-    """Cuts RGB out of RGB, or out of one channel three equal ones."""
-
-    def cut(rows: slice, columns: slice) -> Samples:
-        part = samples[rows, columns]
-        return np.broadcast_to(part, (*part.shape[:2], 3))
-
-    return cut
-
-
-def spread_cutter(colour: Samples, alpha: Samples) -> Cut:
-    """Cuts RGB whose invisible pixels have the colours of the visible ones beside them.
-
-    What is hidden by alpha then neither bleeds into what is seen, nor makes an edge that a
-    network would sharpen. The result does not depend on where is cut.
-    """
-
-    def cut(rows: slice, columns: slice) -> Samples:
-        margins = [min(SPREAD + 1, part.start) for part in (rows, columns)]
-        wide = tuple(
-            slice(part.start - margin, part.stop + SPREAD + 1)
-            for part, margin in zip((rows, columns), margins, strict=True)
-        )
-        colours = _spread(colour[wide], alpha[wide])
-        top, left = margins
-        part = colours[top : top + rows.stop - rows.start, left : left + columns.stop - columns.start]
-        return np.broadcast_to(part, (*part.shape[:2], 3))
-
-    return cut
+REACH = SPREAD + 1  # LR pixels that spread colours depend on
 
 
 def spread(pixels: Samples) -> Samples:
-    """A whole picture of 1 to 4 channels whose invisible pixels have the colours of visible ones beside them."""
-    if pixels.shape[2] in (1, 3):
-        return pixels
+    """Pixels with alpha, (H, W, 2 or 4), whose invisible ones have the colours of visible ones beside them.
+
+    What is hidden by alpha then neither bleeds into what is seen, nor makes an edge that a network would sharpen.
+    A pixel depends on those up to `REACH` from it.
+    """
     return np.concatenate([_spread(pixels[..., :-1], pixels[..., -1:]), pixels[..., -1:]], axis=2)
+
+
+def near_transparency(alpha: Samples) -> NDArray[np.bool_]:
+    """(H, W, 1): where anything within `SPREAD` pixels is not opaque."""
+    near: NDArray[np.bool_] = alpha != peak_of(alpha.dtype)
+    for _ in range(SPREAD):
+        near = _around(near, np.logical_or)
+    return near
 
 
 def _spread(colour: Samples, alpha: Samples) -> Samples:

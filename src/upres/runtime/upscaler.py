@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upres.errors import ImageError, ModelError
-from upres.images import Picture, resize, resize_bands
+from upres.images import Picture, Rows, resize_bands
 from upres.images.pillow import from_pillow, to_pillow
 from upres.runtime.bands import blended, joined
 from upres.runtime.card import Card
 from upres.runtime.engines import PRECISIONS, Engine, has_bf16, open_engine
 from upres.runtime.model import Model, bundled, load_model
 from upres.runtime.processor import adds_byte_products
-from upres.runtime.samples import Cut, Samples, grey, opaque, peak_of, rgb_cutter, spread, spread_cutter
+from upres.runtime.samples import REACH, Samples, grey, near_transparency, opaque, peak_of, spread
 from upres.runtime.tiles import SIDES, Tile, plan
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ LOW_QUALITY = 85
 benchmarks/denoise.py)."""
 
 MAX_SCALE = 32
+WHOLE = 2**20  # pixels; what no picture that runs whole is above
 SMALL = 384  # pixels; pictures with no longer side run whole, by the code for any shape
+BAND = 256  # rows that bicubic gets at once
 OVERLAP = 64  # LR pixels over which tiles are blended, of models whose halo is the whole picture
 BICUBIC_REST = 1.25  # what bicubic adds to the largest model before another pass is worth its time
 
@@ -108,6 +110,7 @@ class Upscaler:
         self._engine_options = (engine, precision, threads)
         self._engines: dict[tuple[str, str], Engine] = {}
         self._loaded: dict[Path, Model] = {}
+        self._last_sizes: dict[str, tuple[int, int]] = {}
         self._tile = tile
         # Without a scale above 1, sizes will tell which models are needed; what there is none of is said now.
         first, *_ = self.route(scale) or [self._model(scale, denoise == "on" and not self._variants)]
@@ -151,7 +154,7 @@ class Upscaler:
 
     def bands(
         self,
-        pixels: Samples,
+        pixels: Samples | Rows,
         size: tuple[int, int] | None = None,
         progress: Callable[[float], None] | None = None,
         *,
@@ -160,9 +163,10 @@ class Upscaler:
         """The result as bands of rows, made one after the other in bounded memory.
 
         Args:
-            pixels: (H, W, C) as in `__call__`.
+            pixels: (H, W, C) as in `__call__`; or such a picture's rows, of which those that a row of tiles needs
+                are held. The result is the same.
             size: as in `__call__`.
-            progress: called with the share that is done, 0 to 1, after every tile.
+            progress: called with the share that is done, 0 to 1, after every tile of the last model.
             jpeg_quality: of the JPEG that the pixels come from, 1 to 100.
         """
         _check(pixels)
@@ -171,25 +175,20 @@ class Upscaler:
         if min(target) < 1:
             raise ImageError(f"cannot make a picture of {target[1]}x{target[0]} pixels")
 
-        def again(_: float) -> None:
-            if progress:
-                progress(0.0)
-
         factor = max(target[0] / height, target[1] / width)
         if factor > MAX_SCALE:
             raise ImageError(
                 f"{target[1]}x{target[0]} is more than {MAX_SCALE} times a picture of {width}x{height}; ask for less"
             )
+        rows = pixels if isinstance(pixels, Rows) else Rows.of(pixels)
         route = self.route(factor, jpeg_quality)
-        if not route:
-            yield resize(spread(pixels), target)
-            return
         for model in route[:-1]:
-            pixels = np.concatenate(list(self._model_bands(pixels, model, again)))
-        height, width = pixels.shape[:2]
-        native = (height * route[-1].card.scale, width * route[-1].card.scale)
-        bands = self._model_bands(pixels, route[-1], progress)
-        yield from bands if native == target else resize_bands(bands, native, target)
+            shape = (rows.shape[0] * model.card.scale, rows.shape[1] * model.card.scale, rows.shape[2])
+            rows = Rows(shape, rows.dtype, self._model_bands(rows, model, None))
+        bands = self._model_bands(rows, route[-1], progress) if route else _spread_bands(rows)
+        scale = route[-1].card.scale if route else 1
+        native = (rows.shape[0] * scale, rows.shape[1] * scale)
+        yield from bands if native == target and route else resize_bands(bands, native, target)
 
     def route(self, factor: float, jpeg_quality: int | None = None) -> list[Model]:
         """The models that make a picture larger by a factor, one after the other; none where bicubic does it.
@@ -219,7 +218,7 @@ class Upscaler:
 
     def _whole(self, pixels: Samples, size: tuple[int, int] | None, jpeg_quality: int | None = None) -> Samples:
         bands = list(self.bands(pixels, size, jpeg_quality=jpeg_quality))
-        return bands[0] if len(bands) == 1 else np.concatenate(bands)
+        return np.ascontiguousarray(bands[0]) if len(bands) == 1 else np.concatenate(bands)
 
     def _model(self, factor: float, compressed: bool) -> Model:
         """The family's model of the next larger scale, or its variant for compressed pictures."""
@@ -264,68 +263,35 @@ class Upscaler:
             self._engines[key] = open_engine(name, model, dtype, computes, threads)
         return self._engines[key]
 
-    def _model_bands(
-        self, pixels: Samples, model: Model, progress: Callable[[float], None] | None
-    ) -> Iterator[Samples]:
+    def _model_bands(self, rows: Rows, model: Model, progress: Callable[[float], None] | None) -> Iterator[Samples]:
         """Bands of the picture at the scale of a model."""
-        colour, alpha = pixels, None
-        if pixels.shape[2] in (2, 4):
-            colour, alpha = pixels[..., :-1], pixels[..., -1:]
-            if not opaque(alpha):
-                yield from self._with_alpha(model, colour, alpha, progress)
-                return
-        for band in self._rgb_bands(model, pixels.shape[:2], pixels.dtype, rgb_cutter(colour), progress):
-            result = band if colour.shape[2] == 3 else grey(band)
-            if alpha is not None:
-                result = np.concatenate([result, np.full_like(result[..., :1], peak_of(pixels.dtype))], axis=2)
-            yield result
-
-    def _with_alpha(
-        self, model: Model, colour: Samples, alpha: Samples, progress: Callable[[float], None] | None
-    ) -> Iterator[Samples]:
-        """Colour, spread to where it cannot be seen, and alpha go through the model one after the other."""
-        shape = (colour.shape[0], colour.shape[1])
-        parts = [
-            self._rgb_bands(model, shape, colour.dtype, spread_cutter(colour, alpha), progress),
-            self._rgb_bands(model, shape, colour.dtype, rgb_cutter(alpha), progress),
-        ]
-        for rgb, opacity in zip(*parts, strict=True):
-            yield np.concatenate([rgb if colour.shape[2] == 3 else grey(rgb), grey(opacity)], axis=2)
-
-    def _rgb_bands(
-        self,
-        model: Model,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        cut: Cut,
-        progress: Callable[[float], None] | None,
-    ) -> Iterator[Samples]:
-        """Run every tile of a picture; ``cut`` gives the (h, w, 3) samples of a rectangle."""
-        engine, card = self._engine(model, dtype), model.card
-        height, width = shape[:2]
-        rows = self._plan(height, width, card)
-        done, total = 0, sum(len(row) for row in rows)
+        engine, card = self._engine(model, rows.dtype), model.card
+        height, width, channels = rows.shape
+        tiles = self._plan(height, width, card)
+        done, total = 0, sum(len(row) for row in tiles)
 
         def run(tile: Tile) -> Samples:
             nonlocal done
-            sr = engine.run(_padded(cut, tile, height, width))
+            sr = _run(engine, rows, tile, card.scale)
             done += 1
             if progress:
                 progress(done / total)
             return sr
 
         assemble = blended if card.halo is None and total > 1 else joined
-        yield from assemble(rows, run, card.scale, dtype)
+        yield from assemble(tiles, run, card.scale, channels, rows.dtype)
 
     def _plan(self, height: int, width: int, card: Card) -> list[list[Tile]]:
-        """The tiles of a picture."""
+        """The tiles of a picture; one for all of it, if it is no larger than a frame of video and as the last one was."""
+        again = self._last_sizes.get(card.name) == (height, width) and card.halo is not None
+        self._last_sizes[card.name] = (height, width)
         alignment = card.alignment
         halo, small = (OVERLAP // 2, SIDES[-1]) if card.halo is None else (card.halo, SMALL)
         halo = math.ceil(halo / alignment) * alignment
         if self._tile is not None:
             side = max(self._tile, 2 * halo + alignment)
             sides = (side, side)
-        elif max(height, width) <= small:
+        elif max(height, width) <= small or (again and height * width <= WHOLE):
             sides = (height + alignment, width + alignment)
         else:
             sides = (_cheapest_side(height, halo), _cheapest_side(width, halo))
@@ -387,8 +353,8 @@ def _no_variant(name: str, scale: int) -> str:
     )
 
 
-def _check(pixels: Samples) -> None:
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4):
+def _check(pixels: Samples | Rows) -> None:
+    if len(pixels.shape) != 3 or pixels.shape[2] not in (1, 2, 3, 4):
         raise ImageError(f"an image is (H, W) or (H, W, C) with 1 to 4 channels, not {pixels.shape}")
     if 0 in pixels.shape:
         raise ImageError("the image has no pixels")
@@ -396,11 +362,53 @@ def _check(pixels: Samples) -> None:
         raise ImageError(f"an image is uint8, uint16 or float32, not {pixels.dtype}")
 
 
-def _padded(cut: Cut, tile: Tile, height: int, width: int) -> Samples:
-    """A tile's samples, with zeros where it reaches past the picture, as networks pad."""
-    bottom, right = min(tile.rows.stop, height), min(tile.columns.stop, width)
-    samples = cut(slice(tile.rows.start, bottom), slice(tile.columns.start, right))
-    below, beside = tile.rows.stop - bottom, tile.columns.stop - right
+def _run(engine: Engine, rows: Rows, tile: Tile, scale: int) -> Samples:
+    """A tile's SR samples, of as many channels as the picture has.
+
+    Alpha goes through the model like a grey picture where transparency is near; elsewhere it stays opaque, so that
+    neither how a picture is cut nor what is far away matters.
+    """
+    height, width, channels = rows.shape
+    reach = REACH if channels in (2, 4) else 0
+    down, across = (
+        slice(max(span.start - reach, 0), min(span.stop + reach, side))
+        for span, side in ((tile.rows, height), (tile.columns, width))
+    )
+    wide = rows.window(down.start, down.stop)[:, across]
+    top, left = tile.rows.start - down.start, tile.columns.start - across.start
+    inside = (slice(top, top + tile.rows.length), slice(left, left + tile.columns.length))
+    if not reach:
+        return _of_channels(engine.run(_padded(wide[inside], tile)), channels)
+    if opaque(wide[..., -1:]):
+        sr = _of_channels(engine.run(_padded(wide[inside][..., :-1], tile)), channels - 1)
+        return np.concatenate([sr, np.full_like(sr[..., :1], peak_of(sr.dtype))], axis=2)
+    near = _padded(near_transparency(wide[..., -1:])[inside], tile)[..., :1]
+    spreaded = spread(wide)[inside]
+    sr = _of_channels(engine.run(_padded(spreaded[..., :-1], tile)), channels - 1)
+    alpha = grey(engine.run(_padded(spreaded[..., -1:], tile)))
+    alpha[~near.repeat(scale, 0).repeat(scale, 1)] = peak_of(alpha.dtype)
+    return np.concatenate([sr, alpha], axis=2)
+
+
+def _of_channels(sr: Samples, channels: int) -> Samples:
+    return sr if channels == 3 else grey(sr)
+
+
+def _padded(samples: Samples, tile: Tile) -> Samples:
+    """A tile's samples as RGB, with zeros where it reaches past the picture, as networks pad."""
+    below, beside = tile.rows.length - samples.shape[0], tile.columns.length - samples.shape[1]
+    rgb = np.broadcast_to(samples, (*samples.shape[:2], 3))
     if below or beside:
-        samples = np.pad(samples, ((0, below), (0, beside), (0, 0)))
-    return np.ascontiguousarray(samples)
+        rgb = np.pad(rgb, ((0, below), (0, beside), (0, 0)))
+    return np.ascontiguousarray(rgb)
+
+
+def _spread_bands(rows: Rows) -> Iterator[Samples]:
+    """The picture's own rows; with alpha, colours spread to where they cannot be seen."""
+    height, _, channels = rows.shape
+    reach = REACH if channels in (2, 4) else 0
+    for start in range(0, height, BAND):
+        stop = min(start + BAND, height)
+        top = max(start - reach, 0)
+        band = rows.window(top, min(stop + reach, height))
+        yield (spread(band) if reach else band)[start - top : stop - top]

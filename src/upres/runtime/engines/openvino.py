@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from functools import cache
 from pathlib import Path
@@ -27,10 +28,8 @@ ONE_AT_A_TIME = threading.Lock()
 
 @cache
 def core() -> Any:
-    """OpenVINO itself; call it while holding the lock."""
-    import openvino
-
-    return openvino.Core()
+    """OpenVINO's; call it while holding the lock."""
+    return _openvino().Core()
 
 
 @cache
@@ -86,6 +85,21 @@ class OpenVINOEngine:
         others = [shape for shape in self._requests if shape and not set(shape[:2]) <= set(SIDES)]
         for shape in others[:-KEPT]:
             del self._requests[shape]
+
+
+def _openvino() -> Any:
+    """The package without its converter of models, whose import, telemetry and exit take longer than all else of it."""
+    converter = "openvino.tools.ovc"
+    if "openvino" in sys.modules or converter in sys.modules:
+        import openvino
+
+        return openvino
+    sys.modules[converter] = None  # type: ignore[assignment]  # openvino goes on where it cannot be imported
+    try:
+        import openvino
+    finally:
+        del sys.modules[converter]
+    return openvino
 
 
 def _cache_folder() -> Path | None:

@@ -1,0 +1,31 @@
+"""Rows that come one after the other give what the whole picture gives, however it is cut."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from upres import Upscaler
+from upres.images import Rows
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("scale", [2, 2.5, 8, 0.5])
+def test_rows_give_the_bytes_of_the_whole(of_kind: Any, channels: int, dtype: Any, scale: float) -> None:
+    lr = of_kind(channels, dtype, height=110, width=87)
+    if channels in (2, 4):
+        lr[:, :60, -1] = np.iinfo(dtype).max  # some tiles have transparency, some have none
+    whole = Upscaler(scale=scale, tile=1000)(lr)
+    rows = Rows(lr.shape, lr.dtype, np.split(lr, [1, 40, 41, 90]))
+    tiled = np.concatenate(list(Upscaler(scale=scale, tile=48).bands(rows)))
+    assert np.array_equal(tiled, whole)
+
+
+def test_alpha_stays_opaque_where_transparency_is_far(of_kind: Any) -> None:
+    lr = of_kind(4, np.uint8, height=60, width=60)
+    lr[..., 3] = 255
+    lr[20:30, 20:30, 3] = 0
+    alpha = Upscaler(scale=2)(lr)[..., 3]
+    assert (alpha[:26] == 255).all()
+    assert (alpha[44:56, 44:56] < 255).any()
