@@ -71,14 +71,14 @@ def by_upres(
     return found
 
 
-def bundled_models(threads: int) -> list[Contestant]:
-    names = [card.name for card in models() if card.scale == SCALE]
+def bundled_models(threads: int, wanted: Callable[[str], bool]) -> list[Contestant]:
+    names = [card.name for card in models() if card.scale == SCALE and wanted(card.name)]
     return [one for name in names for one in by_upres(name, name, PRECISIONS, threads, bundled=True)]
 
 
-def published(weights: Path, folder: Path, threads: int) -> list[Contestant]:
+def published(weights: Path, folder: Path, threads: int, wanted: Callable[[str], bool]) -> list[Contestant]:
     found = []
-    for path in sorted(path for path in weights.iterdir() if path.suffix in CHECKPOINTS):
+    for path in sorted(path for path in weights.iterdir() if path.suffix in CHECKPOINTS and wanted(path.stem)):
         try:
             _, network = load(path, SCALE)
         except ValueError:
@@ -99,16 +99,19 @@ def main(
     size: str,
     threads: int,
     rounds: int,
-    only: str,
+    only: list[str],
     psnr_from: Path | None,
     json: Path | None,
     plot: Path | None,
 ) -> None:
     width, height = map(int, size.split("x"))
     lr = np.ascontiguousarray(resize(read(PHOTOGRAPH).rgb8(), (height, width)))
+
+    def wanted(name: str) -> bool:
+        return not only or any(part in name for part in only)
+
     with tempfile.TemporaryDirectory() as folder:
-        found = bundled_models(threads) + (published(weights, Path(folder), threads) if weights else [])
-        found = [one for one in found if any(part in one.label for part in only.split("|"))]
+        found = bundled_models(threads, wanted) + (published(weights, Path(folder), threads, wanted) if weights else [])
         times: Times = {one.label: [] for one in found}
         for _ in range(rounds):
             for one in found:
@@ -198,7 +201,7 @@ if __name__ == "__main__":
     parser.add_argument("--size", default="640x360", help="of the LR picture that is timed")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="", help="parts of labels, with | between, of what is measured alone")
+    parser.add_argument("--only", nargs="+", default=[], help="parts of the names of what is measured alone")
     parser.add_argument("--psnr-from", type=Path, help="an earlier --json, for what was published")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)

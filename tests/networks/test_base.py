@@ -14,7 +14,7 @@ def test_a_network_from_bytes_to_bytes_is_what_the_upscaler_makes(photograph: ND
     scale = Upscaler.native_scale(model)
     _, network = load_weights(model)
     with torch.inference_mode():
-        sr = Rgb8(network.to(memory_format=torch.channels_last))(torch.from_numpy(lr))
+        sr = Rgb8(network)(torch.from_numpy(lr))
     assert sr.dtype == torch.uint8
     assert sr.is_contiguous()
     expected = Upscaler(model, scale=scale, precision="f32")(lr)

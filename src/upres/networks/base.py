@@ -58,7 +58,7 @@ class Rgb8(nn.Module):
     def forward(self, lr: Tensor) -> Tensor:
         """(H, W, 3) uint8 to (scale·H, scale·W, 3) uint8, rounded half to even and clamped, contiguous."""
         values = lr.permute(2, 0, 1)[None].to(next(self.network.parameters()).dtype) / 255
-        sr = self.network(values)[0].permute(1, 2, 0)
+        sr: Tensor = self.network(values)[0].permute(1, 2, 0)
         return (sr.float().clamp(0, 1) * 255).round().byte().contiguous()
 
 
