@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Network", "upscale_rgb8"]
+__all__ = ["Network", "Rgb8", "upscale_rgb8"]
 
 
 class Network(nn.Module):
@@ -45,10 +45,25 @@ class Network(nn.Module):
         raise NotImplementedError
 
 
+class Rgb8(nn.Module):
+    """A network from picture to picture as they lie in memory, on the network's device and in its precision.
+
+    All of it runs on the device, so that it can be compiled or recorded as one graph.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """(H, W, 3) uint8 to (scale·H, scale·W, 3) uint8, rounded half to even and clamped, contiguous."""
+        values = lr.permute(2, 0, 1)[None].to(next(self.network.parameters()).dtype) / 255
+        sr: Tensor = self.network(values)[0].permute(1, 2, 0)
+        return (sr.float().clamp(0, 1) * 255).round().byte().contiguous()
+
+
 @torch.inference_mode()
 def upscale_rgb8(network: nn.Module, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Run a network over a whole image: (H, W, 3) uint8 in, (scale·H, scale·W, 3) uint8 out, rounded."""
-    parameter = next(network.parameters())
-    x = torch.tensor(lr, device=parameter.device).permute(2, 0, 1)[None].to(parameter.dtype) / 255
-    sr = network(x)[0].permute(1, 2, 0)
-    return np.asarray((sr.float().clamp(0, 1) * 255).round().byte().cpu().numpy())
+    pixels = torch.tensor(lr, device=next(network.parameters()).device)
+    return np.asarray(Rgb8(network)(pixels).cpu().numpy())
