@@ -243,8 +243,8 @@ class Upscaler:
                 raise ModelError(f"{model.card.name} has no int8 model; use another --precision")
             return self._load(twin)
         if precision == "auto" and twin and engine == "openvino" and adds_byte_products():
-            losses = [value - self._load(twin).card.quality.get(name, 0) for name, value in model.card.quality.items()]
-            if max(losses, default=math.inf) <= INT8_LOSS:
+            f32, int8 = model.card.quality, self._load(twin).card.quality
+            if max((f32[name] - int8[name] for name in f32.keys() & int8.keys()), default=math.inf) <= INT8_LOSS:
                 return self._load(twin)
         return model
 
