@@ -58,7 +58,7 @@ def losses(model: str, scale: int, pairs: list[Pair]) -> dict[str, Any]:
 def main(sets: list[Path], chosen: list[str] | None, json: Path | None) -> None:
     results: dict[str, dict[str, Any]] = {}
     for card in models():
-        if chosen and card.name not in chosen:
+        if card.precision == "int8" or (chosen and card.name not in chosen):
             continue
         try:
             Upscaler(card.name, scale=card.scale, precision="int8")

@@ -88,7 +88,7 @@ def test_released_weights_become_models_that_make_the_same_picture(
     lr = photograph[60:101, 70:123]
     expected = upscale_rgb8(network, lr).astype(int)
     for engine in ("openvino", "onnxruntime"):
-        sr = Upscaler(tmp_path / "a.onnx", scale=card.scale, engine=engine, threads=1)(lr)
+        sr = Upscaler(tmp_path / "a.onnx", scale=card.scale, engine=engine, precision="f32", threads=1)(lr)
         assert np.abs(sr - expected).max() <= 1
 
 
@@ -106,13 +106,13 @@ def test_the_command_takes_released_weights(tmp_path: Path, shared: Path) -> Non
 def test_weights_can_be_read_from_a_model_again(tmp_path: Path, name: str) -> None:
     if name == "fast_x3":
         spec, network = load_weights(name)
-        model = Upscaler(name, scale=3)
+        model = Upscaler(name, scale=3, precision="f32")
     else:
         spec = NetworkSpec("imdn", {"channels": 16, "blocks": 1})
         save_checkpoint(tmp_path / "n.safetensors", spec, spec.build())
         export(tmp_path / "n.safetensors", tmp_path / "n.onnx")
         spec, network = load_weights(str(tmp_path / "n.onnx"))
-        model = Upscaler(tmp_path / "n.onnx", scale=4)
+        model = Upscaler(tmp_path / "n.onnx", scale=4, precision="f32")
     assert spec.name == name.replace("fast_x3", "bicubicpp")
     picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     difference = model(picture).astype(int) - upscale_rgb8(network, picture)

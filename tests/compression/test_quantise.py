@@ -23,6 +23,7 @@ from upres.networks.base import upscale_rgb8
 from upres.networks.bicubicpp import BicubicPlusPlus
 from upres.networks.checkpoint import save_checkpoint
 from upres.runtime import Upscaler, load_model
+from upres.runtime.processor import adds_byte_products
 
 SPEC = NetworkSpec("bicubicpp", {"scale": 2, "channels": 8, "anchor": True, "bias": True})
 
@@ -151,6 +152,9 @@ def test_the_first_convolution_gets_all_bytes_whatever_the_patches_were() -> Non
     torch.testing.assert_close(heard[1], values, atol=1e-6, rtol=0)
 
 
+needs_bytes = pytest.mark.skipif(adds_byte_products() is False, reason="this processor has neither VNNI nor AMX")
+
+
 @pytest.fixture
 def model(tmp_path: Path, checkpoint: Path) -> Path:
     card = export(checkpoint, tmp_path / "a.onnx")
@@ -159,6 +163,7 @@ def model(tmp_path: Path, checkpoint: Path) -> Path:
     return tmp_path / "a.onnx"
 
 
+@needs_bytes
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_engines_compute_what_was_trained(
     model: Path, trained: tuple[Quantised, list[float]], photograph: NDArray[np.uint8], dtype: type
@@ -192,6 +197,7 @@ def test_what_a_checkpoint_says_of_its_quantisers_runs_nothing_else() -> None:
             rebuild(SPEC.build(), config)
 
 
+@needs_bytes
 def test_the_command_quantises_after_training(tmp_path: Path, examples: Path, photograph: NDArray[np.uint8]) -> None:
     torch.manual_seed(0)
     save_checkpoint(tmp_path / "a.safetensors", SPEC, SPEC.build())
@@ -209,13 +215,14 @@ def test_the_command_quantises_after_training(tmp_path: Path, examples: Path, ph
     assert "no photographs" in result.output
 
 
+@needs_bytes
 def test_tiles_of_any_shape_make_the_same_bytes(model: Path, photograph: NDArray[np.uint8]) -> None:
     whole = Upscaler(model, scale=2, threads=1)(photograph)
     for tile in (24, 50):
         assert np.array_equal(Upscaler(model, scale=2, threads=1, tile=tile)(photograph), whole)
 
 
-def test_weights_in_the_file_are_integers_of_7_bits(tmp_path: Path, trained: tuple[Quantised, list[float]]) -> None:
+def test_weights_in_the_file_are_integers(tmp_path: Path, trained: tuple[Quantised, list[float]]) -> None:
     grown = copy.deepcopy(trained[0])
     with torch.no_grad():
         unquantised(grown).blocks[0][0].weight *= 5  # type: ignore[index, union-attr]
@@ -228,5 +235,5 @@ def test_weights_in_the_file_are_integers_of_7_bits(tmp_path: Path, trained: tup
     assert sorted(weight.shape for weight in integers) == sorted(
         shape for shape, number in kernels.items() for _ in range(number)
     )
-    assert max(np.abs(weight.astype(int)).max() for weight in integers) <= 64
+    assert min(np.abs(weight.astype(int)).max() for weight in integers) > 64
     assert [weight.shape for weight in weights.values() if weight.dtype != np.int8] == [(48, 3, 2, 2)]  # the anchor

@@ -58,7 +58,7 @@ def test_the_engines_agree_with_the_network_in_torch(tmp_path: Path, photograph:
     with torch.inference_mode():
         sr = network(torch.from_numpy(lr / np.float32(255)).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
     for engine in ENGINES:
-        upscaler = Upscaler(tmp_path / "a.onnx", scale=3, engine=engine)
+        upscaler = Upscaler(tmp_path / "a.onnx", scale=3, engine=engine, precision="f32")
         np.testing.assert_allclose(upscaler((lr / 255).astype(np.float32)), sr, atol=1e-5)
         expected = (sr.clip(0, 1) * 255).round()
         assert np.abs(upscaler(lr) - expected).max() <= 1

@@ -51,7 +51,8 @@ def export(
     makes of the picture's 8 highest bits.
 
     Args:
-        weights: a checkpoint of upres, or a file that a network's authors released: see `upres.networks.load`.
+        weights: what `load_weights` reads: a checkpoint, a file that a network's authors released, an ``.onnx`` of
+            `export`, or the name of a bundled model.
         path: the ``.onnx`` to write, atomically.
         scale: see `upres.networks.load`.
         int8: a folder of photographs by which to quantise a network that was not trained for it: see
@@ -66,10 +67,10 @@ def export(
             cannot be quantised.
         ImageError: if the photographs cannot be read, or there are none.
     """
-    spec, network = load(weights, scale)
+    spec, network = load_weights(str(weights), scale)
     network = quantise(network, _patches(int8, network)) if int8 else merge(network)
     counts = count(unquantised(network), 256, 256)
-    facts = facts_of(weights)
+    facts = _facts(bundled().get(str(weights), weights))
     card = Card(
         name=path.stem,
         scale=network.scale,
@@ -125,6 +126,14 @@ def load_weights(path: str, scale: int | None = None) -> tuple[NetworkSpec, Netw
         return spec, fitted(network, state)
     except ValueError as error:
         raise ValueError(f"{path}: its weights cannot be trained further: {error}") from None
+
+
+def _facts(path: Path) -> dict[str, str]:
+    """What a checkpoint or a model says of its training."""
+    if path.suffix != ".onnx":
+        return facts_of(path)
+    card = load_model(path).card
+    return {"recipe": card.recipe, "trained": card.trained}
 
 
 def _patches(folder: Path, network: Network) -> list[Tensor]:

@@ -82,10 +82,11 @@ class Quantised(Network):
 def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
     """Prepare a network for quantisation-aware training; without any, this is quantisation after training.
 
-    Convolutions are merged by `upres.compression.reparameterise`. Weights become integers of 7 bits, with a scale for
-    each output channel (of 8 bits, processors without VNNI saturate when they add up products), features integers of
-    8 bits, with a scale and an offset each. What comes before the first and after the last learnt convolution, and
-    convolutions whose kernels are not learnt, stay as they are: the sum with the upscaled input is exact.
+    Convolutions are merged by `upres.compression.reparameterise`. Weights become integers of 8 bits, with a scale for
+    each output channel, features integers of 8 bits, with a scale and an offset each. Processors that lack VNNI or
+    the like saturate when they add up such products: see `upres.runtime.processor`. What comes before the first and
+    after the last learnt convolution, and convolutions whose kernels are not learnt, stay as they are: the sum with
+    the upscaled input is exact.
 
     Args:
         network: stays as it is.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -55,13 +56,13 @@ class PictureGraph:
         picture = np.empty((rows * side, runs.shape[1] * side, 3), sr.dtype)
         target = picture.reshape(rows, side, -1).view(f"V{run}")
 
-        def copy(part: slice) -> None:
+        def move(part: slice) -> None:
             target[part] = runs[part].transpose(0, 2, 1)
 
         if threads == 1 or picture.nbytes < SHARED or rows < 2:
-            copy(slice(None))
+            move(slice(None))
         else:
-            list(COPIERS.map(copy, (slice(rows // 2), slice(rows // 2, None))))
+            list(COPIERS.map(move, (slice(rows // 2), slice(rows // 2, None))))
         return picture
 
 
@@ -128,15 +129,21 @@ class _Graph:
 
         self._model = model
         self.nodes = model.graph.node
-        self._tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+        self._tensors = {tensor.name: copy(tensor) for tensor in model.graph.initializer}
         self._to_array = numpy_helper.to_array
 
     def take(self) -> list[Any]:
-        """The network's nodes, taken out, reading the picture from ``upres.lr``."""
-        network = list(self.nodes)
-        del self.nodes[:]
-        for node in network:
+        """The network's nodes but for constants, taken out, reading the picture from ``upres.lr``."""
+        network = []
+        for node in self.nodes:
+            value = next((item.t for item in node.attribute if item.name == "value"), None)
+            if node.op_type == "Constant" and value is not None:
+                self._tensors[node.output[0]] = value
+                value.name = node.output[0]
+                continue
             node.input[:] = ["upres.lr" if name == "lr" else name for name in node.input]
+            network.append(node)
+        del self.nodes[:]
         return network
 
     def constant(self, name: str, value: Any) -> str:
@@ -144,7 +151,6 @@ class _Graph:
         from onnx import numpy_helper
 
         tensor = numpy_helper.from_array(np.asarray(value), f"upres.{name}")
-        self._model.graph.initializer.append(tensor)
         self._tensors[tensor.name] = tensor
         return str(tensor.name)
 
@@ -172,7 +178,7 @@ class _Graph:
         return kept
 
     def picking_bytes(self, network: list[Any], scale: tuple[str, str]) -> list[Any]:
-        """The network with the pixels that it takes as they are, for an anchor, as bytes, to which engines add bytes."""
+        """The network with the pixels that it takes as they are, for an anchor, as bytes; to them engines add bytes."""
         from onnx import helper
 
         changed = []
@@ -234,6 +240,10 @@ class _Graph:
         from onnx import helper
 
         graph = self._model.graph
+        used = {name for node in graph.node for name in node.input}
+        tensors = [tensor for name, tensor in self._tensors.items() if name in used]
+        del graph.initializer[:]
+        graph.initializer.extend(tensors)
         sides = [1, "rows", "columns", 3] if block is None else [1, "blocks", 3 * block**2]
         graph.input[0].CopyFrom(helper.make_tensor_value_info("lr", element, [1, "height", "width", 3]))
         graph.output[0].CopyFrom(helper.make_tensor_value_info("sr", element, sides))

@@ -101,8 +101,6 @@ class Upscaler:
             raise ValueError(f"denoise must be {', '.join(DENOISE[:-1])} or {DENOISE[-1]}, not {denoise!r}")
         if precision not in PRECISIONS:
             raise ModelError(f"there is no precision {precision!r}: choose {', '.join(PRECISIONS)}")
-        if precision == "int8" and adds_byte_products() is False:
-            raise ModelError("this processor has neither VNNI nor AMX, so int8 would overflow; use --precision f32")
         self.scale = float(scale)
         self._name = str(model)
         self._family, self._variants = _family(self._name)
@@ -236,12 +234,14 @@ class Upscaler:
         model = self._load(path)
         quantised = model.card.precision == "int8"
         twin = None if quantised else bundled().get(twin_of(path.stem)) if path in bundled().values() else None
+        if quantised and precision in ("bf16", "f32"):
+            raise ModelError(f"{model.card.name} computes in int8, not {precision}; use --precision auto")
+        if (quantised or precision == "int8") and adds_byte_products() is False:
+            raise ModelError("this processor has neither VNNI nor AMX, so int8 overflows; use --precision f32")
         if precision == "int8" and not quantised:
             if twin is None:
                 raise ModelError(f"{model.card.name} has no int8 model; use another --precision")
             return self._load(twin)
-        if quantised and precision in ("bf16", "f32"):
-            raise ModelError(f"{model.card.name} computes in int8, not {precision}; use --precision auto")
         if precision == "auto" and twin and engine == "openvino" and adds_byte_products():
             losses = [value - self._load(twin).card.quality.get(name, 0) for name, value in model.card.quality.items()]
             if max(losses, default=math.inf) <= INT8_LOSS:
@@ -282,7 +282,7 @@ class Upscaler:
         yield from assemble(tiles, run, card.scale, channels, rows.dtype)
 
     def _plan(self, height: int, width: int, card: Card) -> list[list[Tile]]:
-        """The tiles of a picture; one for all of it, if it is no larger than a frame of video and as the last one was."""
+        """The tiles of a picture; one for all of it, if it is small or, as the last one was, of one moderate size."""
         again = self._last_sizes.get(card.name) == (height, width) and card.halo is not None
         self._last_sizes[card.name] = (height, width)
         alignment = card.alignment

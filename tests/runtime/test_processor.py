@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import pytest
+
+from upres.runtime import processor
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("processor : 0\nflags\t\t: fpu avx2 avx512f avx512_vnni\n", True),
+        ("processor : 0\nflags\t\t: fpu avx2 avx_vnni\n", True),
+        ("processor : 0\nFeatures\t: fp asimd asimddp\n", True),
+        ("processor : 0\nflags\t\t: fpu avx2 avx512f\n", False),
+        ("processor : 0\nhart : 0\n", None),
+    ],
+)
+def test_instructions_that_add_products_of_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, expected: bool | None
+) -> None:
+    (tmp_path / "cpuinfo").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
+    assert processor.adds_byte_products.__wrapped__() is expected
+
+
+def test_other_systems_do_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "none")
+    assert processor.adds_byte_products.__wrapped__() is None
