@@ -29,7 +29,7 @@ class _Commands(TyperGroup):
             args = ["upscale", *args]
         return list(super().parse_args(ctx, args))
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
@@ -40,7 +40,7 @@ class _Commands(TyperGroup):
                 alone.add_typer(module.app, name=cmd_name)
             else:
                 alone.command(cmd_name)(module.command)
-            self.commands |= get_group(alone).commands
+            self.commands.update(get_group(alone).commands)
         return super().get_command(ctx, cmd_name)
 
 
