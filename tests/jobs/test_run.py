@@ -89,3 +89,16 @@ def test_stopping_leaves_no_partial_files(tmp_path: Path, photograph: Any, upsca
     for path in (tmp_path / "out").iterdir():
         assert path.suffix == ".png"
         assert read(path).pixels.shape == (352, 480, 3)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_a_source_that_breaks_off_in_the_middle_leaves_no_file(tmp_path: Path, suffix: str) -> None:
+    source, out = tmp_path / f"a.{suffix}", tmp_path / "out"
+    write(source, Picture(np.random.default_rng(0).integers(0, 256, (800, 200, 3), np.uint8)))
+    source.write_bytes(source.read_bytes()[: source.stat().st_size * 3 // 4])
+    shares: list[float] = []
+    upscaler = Upscaler(scale=2, tile=128)
+    (result,) = run([Job(source, out / "a.png")], upscaler, progress=lambda _, share: shares.append(share))
+    assert 0 < shares[-1] < 1
+    assert "damaged or cut short" in str(result.error)
+    assert list(out.iterdir()) == []

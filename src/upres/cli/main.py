@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_group
 
 import upres
-from upres.cli import asc2019, cost, data, export, machine, metrics, models, rank, report, train, upscale
-from upres.cli import eval as evaluation
 
 __all__ = ["app"]
 
+COMMANDS = (
+    *("upscale", "models", "eval", "train", "export", "rank", "report", "cost", "machine"),
+    *("metrics", "data", "asc2019"),
+)
+"""Modules of this package, each with a function ``command`` or, for several commands, an ``app``."""
 
-class _UpscaleByDefault(TyperGroup):
-    """Takes a first word that is neither a command nor an option of the group for a picture."""
+
+class _Commands(TyperGroup):
+    """Imports a command when it is asked for; takes a first word that is none, and no option, for a picture."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         own = {"--help", "--version", "--install-completion", "--show-completion"}
-        if args and args[0] not in self.commands and args[0] not in own:
+        if args and args[0] not in COMMANDS and args[0] not in own:
             args = ["upscale", *args]
         return list(super().parse_args(ctx, args))
 
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
 
-app = typer.Typer(cls=_UpscaleByDefault, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            module = import_module(f"upres.cli.{cmd_name}")
+            alone = typer.Typer(rich_markup_mode=None)
+            if hasattr(module, "app"):
+                alone.add_typer(module.app, name=cmd_name)
+            else:
+                alone.command(cmd_name)(module.command)
+            self.commands.update(get_group(alone).commands)
+        return super().get_command(ctx, cmd_name)
+
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 def _version(value: bool) -> None:
@@ -47,17 +67,3 @@ def main(
 
     `upres upscale --help` explains all options for pictures.
     """
-
-
-app.command("upscale")(upscale.command)
-app.command("models")(models.command)
-app.command("eval")(evaluation.command)
-app.command("train")(train.command)
-app.command("export")(export.command)
-app.command("rank")(rank.command)
-app.add_typer(metrics.app, name="metrics")
-app.add_typer(data.app, name="data")
-app.add_typer(asc2019.app, name="asc2019")
-app.command("report")(report.command)
-app.command("cost")(cost.command)
-app.command("machine")(machine.command)

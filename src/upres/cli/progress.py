@@ -2,74 +2,83 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 import traceback
 from types import TracebackType
+from typing import Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from upres.jobs import Job, Result
 
 __all__ = ["Report"]
 
+PATIENCE = 0.5  # seconds before there is a bar: Rich takes a tenth of what a picture does, and short bars only flicker
+
 
 class Report:
-    """A bar over all files, moving with every tile, and a line for every result."""
+    """A line for every result; on a terminal, of what takes longer, a bar over all files, moving with every tile."""
 
     def __init__(self, jobs: list[Job], quiet: bool) -> None:
         self.quiet = quiet
         self.failures: list[Result] = []
-        self.console = Console(stderr=True, quiet=quiet, soft_wrap=True, highlight=False)
-        self.bar = Progress(
-            TextColumn("{task.fields[files]}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-            disable=quiet or not self.console.is_terminal,
-        )
         self.done = 0
         self.total = len(jobs)
-        self.task = self.bar.add_task("", total=self.total, files=self._files())
         self.shares: dict[Job, float] = {}
         self.lock = threading.Lock()
+        self.bar: Any = None
+        self.bar_from = time.monotonic() + PATIENCE if sys.stderr.isatty() and not quiet else float("inf")
 
     def __enter__(self) -> Report:
-        self.bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.bar.stop()
+        with self.lock:
+            self.bar_from = float("inf")
+            if self.bar:
+                self.bar.stop()
 
     def advance(self, job: Job, share: float) -> None:
         """Take note of how much of a job is done, from any thread."""
         with self.lock:
-            self.bar.advance(self.task, share - self.shares.get(job, 0.0))
             self.shares[job] = share
+            if self.bar is None and time.monotonic() > self.bar_from:
+                self.bar = _started_bar(self.total)
+            if self.bar:
+                completed = sum(self.shares.values())
+                self.bar.update(self.bar.task_ids[0], completed=completed, files=f"{self.done}/{self.total} files")
 
     def result(self, result: Result) -> None:
         """Print what became of a job."""
         self.done += 1
         self.advance(result.job, 1.0)
-        self.bar.update(self.task, files=self._files())
         if result.error is not None:
             self.failures.append(result)
-            self.console.print(f"[red]failed[/]  {escape(str(result.job.source))}")
+            self.line("failed", "red", str(result.job.source))
             return
         if result.skipped:
-            self.console.print(f"[yellow]skipped[/] {escape(str(result.job.target))} exists; --overwrite replaces it")
+            self.line("skipped", "yellow", f"{result.job.target} exists; --overwrite replaces it")
             return
         height, width = result.size
-        line = f"{width}x{height}  {result.seconds:.2f} s"
-        self.console.print(f"[green]done[/]    {escape(str(result.job.target))}  {line}")
+        self.line("done", "green", f"{result.job.target}  {width}x{height}  {result.seconds:.2f} s")
         for notice in result.notices:
-            self.console.print(f"        {escape(result.job.source.name)}: {escape(notice)}")
+            self.line("", "", f"{result.job.source.name}: {notice}")
+
+    def line(self, word: str, colour: str, text: str) -> None:
+        """Print a line above the bar."""
+        if self.quiet:
+            return
+        with self.lock:
+            if self.bar:
+                from rich.text import Text
+
+                self.bar.console.print(Text.assemble((f"{word:8}", colour), text), soft_wrap=True)
+            else:
+                typer.echo(typer.style(f"{word:8}", colour or None) + text, err=True)
 
     def errors(self, debug: bool) -> None:
         """Say, after everything, what failed and why."""
@@ -80,5 +89,20 @@ class Report:
                 typer.echo("".join(traceback.format_exception(failure.error)), err=True)
             typer.echo(f"upres: {failure.error}", err=True)
 
-    def _files(self) -> str:
-        return f"{self.done}/{self.total} files"
+
+def _started_bar(total: int) -> Any:
+    """Rich's, with one task."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("{task.fields[files]}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    bar.add_task("", total=total, files="")
+    bar.start()
+    return bar

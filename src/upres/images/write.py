@@ -160,7 +160,7 @@ def _tiff(file: BinaryIO, shape: Shape, dtype: np.dtype[Any], bands: Bands, meta
 def _jpeg(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, quality: int | None) -> None:
     assert quality is not None
     options = {"quality": quality, "subsampling": "4:4:4" if quality >= 90 else "4:2:0"}
-    _save_with_pillow(file, "JPEG", _whole(shape, _bytes(bands)), metadata, **options)
+    _save_with_pillow(file, "JPEG", _pillow_image(shape, bands), metadata, **options)
 
 
 def _webp(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, quality: int | None) -> None:
@@ -168,7 +168,7 @@ def _webp(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metad
     if metadata.dpi:
         metadata = replace(metadata, exif=with_resolution(metadata.exif, metadata.dpi))
     options = {"quality": quality, "lossless": quality == 100, "exact": True, "method": 2}
-    _save_with_pillow(file, "WEBP", pixels, metadata, **options)
+    _save_with_pillow(file, "WEBP", _pillow_image(pixels.shape, [pixels]), metadata, **options)
 
 
 def _avif(file: BinaryIO, shape: Shape, dtype: np.dtype[Any], bands: Bands, metadata: Metadata, q: int | None) -> None:
@@ -182,7 +182,7 @@ def _gif(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metada
 
 
 def _bmp(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, __: int | None) -> None:
-    _save_with_pillow(file, "BMP", _whole(shape, _bytes(bands)), Metadata(dpi=metadata.dpi))
+    _save_with_pillow(file, "BMP", _pillow_image(shape, bands), Metadata(dpi=metadata.dpi))
 
 
 WRITERS = {"png": _png, "jpeg": _jpeg, "webp": _webp, "avif": _avif, "tiff": _tiff, "bmp": _bmp, "gif": _gif}
@@ -221,13 +221,22 @@ def _whole(shape: Shape, bands: Bands) -> NDArray[Any]:
     return image
 
 
-def _save_with_pillow(file: BinaryIO, name: str, pixels: NDArray[Any], metadata: Metadata, **options: Any) -> None:
-    """Pillow leaves EXIF as it is, to the byte."""
+def _pillow_image(shape: tuple[int, ...], bands: Bands) -> Any:
+    """The picture for encoders of Pillow, which holds RGB in four bytes a pixel: it alone, no array beside it."""
     from PIL import Image
 
+    height, width, channels = shape
+    image, top = Image.new(("L", "LA", "RGB", "RGBA")[channels - 1], (width, height)), 0
+    for band in _bytes(bands):
+        image.paste(Image.fromarray(band[..., 0] if channels == 1 else band), (0, top))
+        top += len(band)
+    return image
+
+
+def _save_with_pillow(file: BinaryIO, name: str, image: Any, metadata: Metadata, **options: Any) -> None:
+    """Pillow leaves EXIF as it is, to the byte."""
     kept = {"icc_profile": metadata.icc, "xmp": metadata.xmp, "dpi": metadata.dpi}
     kept["exif"] = None if metadata.exif is None else PREFIX + metadata.exif
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     image.save(file, name, **options, **{key: value for key, value in kept.items() if value})
 
 

@@ -39,6 +39,7 @@ def capabilities() -> list[str]:
         return list(core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
 
 
+KEPT_KERNELS = 64  # of code for any shape; by default it is 5000, half a megabyte for every new shape of a picture
 KEPT = 4  # shapes beside those of tiles, of which compiled code is held
 
 
@@ -53,7 +54,11 @@ class OpenVINOEngine:
         if precision == "bf16" and "BF16" not in capabilities():
             raise ModelError("this processor does not compute bf16; use --precision f32")
         self._graph, self._threads = graph, threads
-        self._options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+        self._options: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "PERFORMANCE_HINT": "LATENCY",
+            "CPU_RUNTIME_CACHE_CAPACITY": str(KEPT_KERNELS),
+        }
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = threads
         self._cache = _cache_folder()
