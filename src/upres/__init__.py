@@ -53,7 +53,7 @@ def upscale(
     model: str = "fast",
     denoise: str = "auto",
     engine: str = "openvino",
-    precision: str = "f32",
+    precision: str = "auto",
 ) -> Any:
     """Make one image larger.
 

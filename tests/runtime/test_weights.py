@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from upres.errors import ModelError
 from upres.evaluation.quality import mean_psnr
 from upres.images import make_lr, read
 from upres.metrics import niqe, psnr, rmse
 from upres.runtime import Upscaler, bundled, models
+from upres.runtime.processor import adds_byte_products
 from upres.training.recipe import load_recipe
 
 SET14 = {
@@ -22,6 +24,32 @@ SET14 = {
     "fine_x4": 28.2,
     "vivid_x4": 27.7,
 }
+
+TWINS = ["fast_int8_x3", "fast_int8_x4", "fine_int8_x2", "fine_int8_x3", "fine_int8_x4"]
+
+
+@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.skipif(adds_byte_products() is False, reason="this processor has neither VNNI nor AMX")
+def test_int8_is_taken_and_costs_little(shared: Path, name: str) -> None:
+    scale, model = int(name[-1]), name.replace("_int8", "")
+    auto = Upscaler(model, scale=scale)
+    if adds_byte_products():
+        assert [chosen.card.name for chosen in auto.route(scale)] == [name]
+    reached = mean_psnr(Upscaler(model, scale=scale, precision="int8"), shared / "data/Set14", scale)
+    cards = {card.name: card for card in models()}
+    assert cards[name].quality["Set14"] == pytest.approx(reached, abs=0.01)
+    assert cards[model].quality["Set14"] - reached <= 0.05
+
+
+def test_a_precision_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelError, match="fast_x2 has no int8 model"):
+        Upscaler("fast", scale=2, precision="int8")
+    with pytest.raises(ModelError, match="computes in int8, not f32"):
+        Upscaler("fast_int8_x3", scale=3, precision="f32")
+    monkeypatch.setattr("upres.runtime.upscaler.adds_byte_products", lambda: False)
+    with pytest.raises(ModelError, match="neither VNNI nor AMX"):
+        Upscaler("fast", scale=3, precision="int8")
+    assert [model.card.name for model in Upscaler("fast", scale=3).route(3)] == ["fast_x3"]
 
 
 @pytest.mark.parametrize("name", SET14)
@@ -63,15 +91,16 @@ def test_vivid_looks_more_natural_than_fine_and_stays_near(shared: Path) -> None
 def test_the_cards_are_complete_and_the_files_small() -> None:
     cards = models()
     variants = [f"fast_jpeg_x{scale}" for scale in (2, 3, 4)]
-    assert [card.name for card in cards] == sorted([*SET14, *variants])
+    assert [card.name for card in cards] == sorted([*SET14, *variants, *TWINS])
     for card, path in zip(cards, bundled().values(), strict=True):
         assert card.data
         assert card.licence == "Apache-2.0"
-        assert card.recipe == card.name
+        assert card.recipe == card.name.replace("_int8", "")
+        assert (card.precision == "int8") == (card.name in TWINS)
         assert load_recipe(card.recipe).network.arguments["scale"] == card.scale
         assert card.parameters > 0
         assert card.halo is not None
-        assert {"Set5", "Set14", "val"} <= set(card.quality)
+        assert {"Set5", "Set14"} <= set(card.quality)
         assert path.stat().st_size < 1_200_000
 
 
