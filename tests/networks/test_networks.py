@@ -175,7 +175,7 @@ def test_the_model_makes_what_the_network_makes_whole_and_in_tiles(
         return
     export(tmp_path / "a.safetensors", tmp_path / "a.onnx")
     tile = 2 * (network.halo or 0) + 6
-    upscaler = Upscaler(tmp_path / "a.onnx", scale=network.scale, tile=tile, threads=1)
+    upscaler = Upscaler(tmp_path / "a.onnx", scale=network.scale, precision="f32", tile=tile, threads=1)
     for height, width in [(6, 5), (tile + 3, tile + 8)]:  # whole, and in two rows of three tiles if the halo is finite
         picture = np.ascontiguousarray(photograph[60 : 60 + height, 60 : 60 + width]).astype(np.float32) / 255
         with torch.inference_mode():

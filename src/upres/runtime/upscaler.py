@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -30,7 +31,7 @@ __all__ = ["DENOISE", "LOW_QUALITY", "MAX_SCALE", "Upscaler", "models"]
 DENOISE = ("auto", "on", "off")
 VARIANT = "_jpeg"  # what follows a family's name in that of its variant for compressed pictures
 INT8 = "_int8"  # likewise, of its twin that computes in int8
-INT8_LOSS = 0.05  # dB of the mean PSNR of any data set; what a twin may lose to be taken unasked
+INT8_LOSS = 0.05  # dB of PSNR, mean of the data sets on both cards; what a twin may lose to be taken unasked
 LOW_QUALITY = 85
 """JPEGs of a quality below this are taken for compressed pictures: there `fast_jpeg_x4` overtakes `fast_x4` (Set14,
 benchmarks/denoise.py)."""
@@ -244,7 +245,8 @@ class Upscaler:
             return self._load(twin)
         if precision == "auto" and twin and engine == "openvino" and adds_byte_products():
             f32, int8 = model.card.quality, self._load(twin).card.quality
-            if max((f32[name] - int8[name] for name in f32.keys() & int8.keys()), default=math.inf) <= INT8_LOSS:
+            losses = [f32[name] - int8[name] for name in f32.keys() & int8.keys()]
+            if losses and fmean(losses) <= INT8_LOSS:
                 return self._load(twin)
         return model
 
