@@ -72,7 +72,7 @@ def by_upres(
 
 
 def bundled_models(threads: int, wanted: Callable[[str], bool]) -> list[Contestant]:
-    names = [card.name for card in models() if card.scale == SCALE and wanted(card.name)]
+    names = [card.name for card in models() if card.scale == SCALE and card.precision != "int8" and wanted(card.name)]
     return [one for name in names for one in by_upres(name, name, PRECISIONS, threads, bundled=True)]
 
 
