@@ -52,7 +52,7 @@ if upres.__version__ != VERSION:
 
 lr, output = map(Path, sys.argv[1:])
 output.mkdir(parents=True, exist_ok=True)
-upscaler = upres.Upscaler(MODEL, scale={scale})
+upscaler = upres.Upscaler(MODEL, scale={scale}, precision="f32")
 for path in sorted(lr.iterdir()):
     if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
         upres.write(output / f"{{path.stem}}.png", upscaler(upres.read(path)))
@@ -106,7 +106,7 @@ def pack(jobs: list[Job], model: str, *, progress: Callable[[Job, float], None] 
     if Upscaler.native_scale(model) != SCALE:
         raise ModelError(f"{model}: is a model for x{Upscaler.native_scale(model)}; the contest is x{SCALE}")
     file = Path(model) if model.endswith(".onnx") else bundled().get(model) or bundled()[f"{model}_x{SCALE}"]
-    upscaler = Upscaler(file, scale=SCALE)
+    upscaler = Upscaler(file, scale=SCALE, precision="f32")
     root = jobs[0].target.parent.parent
     script, copy = root / SCRIPTS / "upscale.py", root / MODELS / file.name
     for folder in (root / IMAGES, script.parent, copy.parent):
