@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pictures import PHOTOGRAPH
 from timing import Spent, measured, medians, spent_by_upres, write_times
 
 from upres import Picture, Upscaler, read, write
 from upres.images import Metadata, resize, write_bands
 from upres.jobs import Job, run
 
-PHOTOGRAPH = Path(__file__).parent.parent / "examples" / "colosseum.webp"
 SCALE = 2
 FIRST_RUNS = 3
 

@@ -25,19 +25,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from others import onnx_runtime
+from pictures import photograph
 from timing import Times, measured, medians, ratio, write_times
 
-from upres import Upscaler, models, read
+from upres import Upscaler, models
 from upres.compression.export import export
 from upres.compression.structure import load
 from upres.errors import ModelError
 from upres.evaluation.methods import CHECKPOINTS
 from upres.evaluation.quality import mean_psnr
-from upres.images import resize
 from upres.networks.count import count
 from upres.runtime.engines import PRECISIONS
 
-PHOTOGRAPH = Path(__file__).parent.parent / "examples" / "colosseum.webp"
 SCALE = 4
 LIMIT = 2_000_000  # multiply-adds an LR pixel
 
@@ -89,7 +88,7 @@ def published(weights: Path, folder: Path, threads: int, wanted: Callable[[str],
         model = folder / f"{path.stem}.onnx"
         export(path, model, scale=SCALE)
         found.append(Contestant(path.stem, "ONNX Runtime", "f32", False, partial(onnx_runtime, model, threads)))
-        found += by_upres(path.stem, model, ("auto", *reversed(PRECISIONS)), threads)[:1]
+        found += by_upres(path.stem, model, ("auto",), threads)
     return found
 
 
@@ -105,7 +104,7 @@ def main(
     plot: Path | None,
 ) -> None:
     width, height = map(int, size.split("x"))
-    lr = np.ascontiguousarray(resize(read(PHOTOGRAPH).rgb8(), (height, width)))
+    lr = photograph(height, width)
 
     def wanted(name: str) -> bool:
         return not only or any(part in name for part in only)

@@ -18,18 +18,15 @@ from json import dumps
 from pathlib import Path
 from statistics import median
 
-import numpy as np
 import torch
+from pictures import photograph
 from torch import Tensor
 
-from upres import read
 from upres.compression.export import load_weights
 from upres.evaluation.results import write_text
-from upres.images import resize
 from upres.networks.base import Rgb8
 from upres.runtime.model import bundled, load_model
 
-PHOTOGRAPH = Path(__file__).parent.parent / "examples" / "colosseum.webp"
 MODEL, HEIGHT, WIDTH = "fast_x3", 720, 1280
 PAPER_MS = 1.17  # arXiv:2305.02126, RTX 3090
 COPY = 2**30  # bytes
@@ -87,7 +84,7 @@ def main(frames: int, json: Path | None) -> None:
     torch.backends.cudnn.benchmark = True
     _, network = load_weights(MODEL)
     picture = Rgb8(network.to("cuda", torch.float16, memory_format=torch.channels_last))
-    pixels = np.ascontiguousarray(resize(read(PHOTOGRAPH).rgb8(), (HEIGHT, WIDTH)))
+    pixels = photograph(HEIGHT, WIDTH)
     lr = torch.from_numpy(pixels).cuda()
     found = {"recorded_ms": timed(recorded(picture, lr), frames)}
     try:

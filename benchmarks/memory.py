@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import pyvips
+from pictures import PHOTOGRAPH
 from timing import spent_by_upres
 
 from upres import Upscaler
 from upres.evaluation.results import write_text
 
-PHOTOGRAPH = Path(__file__).parent.parent / "examples" / "colosseum.webp"
 SETTLED = 100  # pictures after which the process has all that it keeps
 
 

@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from pathlib import Path
 
 import numpy as np
+from pictures import photograph
 from timing import interleaved
 
-from upres import read
-from upres.images import resize
 from upres.metrics import ma_features, niqe, psnr, ssim
-
-PHOTOGRAPH = Path(__file__).parent.parent / "examples" / "colosseum.webp"
 
 
 def main(rounds: int) -> None:
-    hr = resize(read(PHOTOGRAPH).rgb8(), (2160, 3840))
+    hr = photograph(2160, 3840)
     sr = hr ^ np.random.default_rng(0).integers(0, 8, hr.shape, np.uint8)
     image = np.ascontiguousarray(hr[:1080, :2048])
     works = {

@@ -8,22 +8,19 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
-import numpy as np
 import pyvips
+from pictures import photograph
 from PIL import Image
 from timing import interleaved
 
-from upres import Upscaler, read
-from upres.images import Metadata, resize
+from upres import Upscaler
+from upres.images import Metadata
 from upres.images.png import write_png
-
-PHOTOGRAPH = Path(__file__).parent.parent / "examples" / "colosseum.webp"
 
 
 def main(rounds: int) -> None:
-    lr = np.ascontiguousarray(resize(read(PHOTOGRAPH).rgb8(), (540, 960)))
+    lr = photograph(540, 960)
     picture = Upscaler("fast", scale=4)(lr)
     vips = pyvips.Image.new_from_array(picture)
     pillow = Image.fromarray(picture)

@@ -13,34 +13,32 @@ import os
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from others import onnx_runtime, pillow_bicubic, torch_bicubic
+from pictures import photograph
 from PIL import Image
 from timing import measured, medians, ratio, write_times
 
-from upres import Upscaler, read
+from upres import Upscaler
 from upres.compression.export import load_weights
 from upres.errors import ModelError
 from upres.evaluation.machine import fraction, measure
-from upres.images import resize
 from upres.networks.base import upscale_rgb8
 from upres.runtime.engines import PRECISIONS
 from upres.runtime.model import bundled, load_model
 
-PHOTOGRAPH = Path(__file__).parent.parent / "examples" / "colosseum.webp"
 WIDTH, HEIGHT = 3840, 2160
 
 
 def main(scale: int, threads: int, rounds: int, json: Path | None) -> None:
-    lr = np.ascontiguousarray(resize(read(PHOTOGRAPH).rgb8(), (HEIGHT // scale, WIDTH // scale)))
+    lr = photograph(HEIGHT // scale, WIDTH // scale)
     name = f"fast_x{scale}"
     (_, network), (_, channels_last) = load_weights(name), load_weights(name)
     channels_last.to(memory_format=torch.channels_last)
     torch.set_num_threads(threads)
 
     ours = {}
-    for precision in dict.fromkeys(("auto", *PRECISIONS)):
+    for precision in PRECISIONS:
         try:
             upscaler = Upscaler("fast", scale=scale, precision=precision, threads=threads)
         except ModelError:
