@@ -1,7 +1,6 @@
 """The graph around a network makes of pixels what the network itself makes."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -10,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from upres.compression.export import export
-from upres.networks import NetworkSpec
+from upres.networks import Network, NetworkSpec
 from upres.networks.base import upscale_rgb8
 from upres.networks.checkpoint import save_checkpoint
-from upres.runtime import Upscaler, load_model
+from upres.runtime import Card, Upscaler, load_model
 from upres.runtime.graph import PictureGraph, picture_graph
 
 SHUFFLED = {
@@ -28,10 +27,8 @@ def test_the_shuffle_behind_the_graph_is_the_networks(tmp_path: Path, photograph
     torch.manual_seed(0)
     spec = SHUFFLED[name]
     network = spec.build().eval()
-    save_checkpoint(tmp_path / "a.safetensors", spec, network)
-    card = export(tmp_path / "a.safetensors", tmp_path / "a.onnx")
-    model = load_model(tmp_path / "a.onnx")
-    graph = picture_graph(card, model.onnx, np.dtype(np.uint8))
+    card, file = exported(tmp_path, spec, network)
+    graph = picture_graph(card, file, np.dtype(np.uint8))
     assert graph.block == card.scale * card.alignment
     assert not [node for node in onnx.load_from_string(graph.onnx).graph.node if node.op_type == "DepthToSpace"]
     lr = photograph[:61, :77]
@@ -43,7 +40,7 @@ def test_the_shuffle_behind_the_graph_is_the_networks(tmp_path: Path, photograph
 
 
 def test_words_and_floats_keep_the_shuffle_in_the_graph(tmp_path: Path) -> None:
-    model = load_model_of(tmp_path, SHUFFLED["stride"])
+    model = exported(tmp_path, SHUFFLED["stride"])
     for dtype in (np.uint16, np.float32):
         assert picture_graph(*model, np.dtype(dtype)).block is None
 
@@ -51,7 +48,7 @@ def test_words_and_floats_keep_the_shuffle_in_the_graph(tmp_path: Path) -> None:
 def test_what_is_no_sum_of_convolutions_is_shuffled_by_the_engine(
     tmp_path: Path, photograph: NDArray[np.uint8]
 ) -> None:
-    card, file = load_model_of(tmp_path, SHUFFLED["stride"])
+    card, file = exported(tmp_path, SHUFFLED["stride"])
     model = onnx.load_from_string(file)
     shuffle = model.graph.node[-1]
     model.graph.node.insert(len(model.graph.node) - 1, onnx.helper.make_node("Relu", [shuffle.input[0]], ["positive"]))
@@ -75,7 +72,7 @@ def test_runs_of_pixels_become_rows(threads: int | None) -> None:
         assert np.array_equal(graph.picture(values.reshape(1, -1, 108), height, threads), picture)
 
 
-def load_model_of(folder: Path, spec: NetworkSpec) -> tuple[Any, bytes]:
-    save_checkpoint(folder / "a.safetensors", spec, spec.build())
+def exported(folder: Path, spec: NetworkSpec, network: Network | None = None) -> tuple[Card, bytes]:
+    save_checkpoint(folder / "a.safetensors", spec, network or spec.build())
     card = export(folder / "a.safetensors", folder / "a.onnx")
     return card, load_model(folder / "a.onnx").onnx

@@ -206,6 +206,14 @@ def test_the_parts_of_an_accumulated_batch_add_up(tmp_path: Path, recipe: Any) -
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
+def drawn(recipe: Recipe) -> dict[str, torch.Tensor]:
+    """The weights that a training begins with."""
+    torch.manual_seed(recipe.seed)
+    network = recipe.network.build()
+    network.initialise()
+    return network.state_dict()
+
+
 @pytest.mark.parametrize(("clip", "norm"), [("clip_norm", 2.0), ("clip_value", float("inf"))])
 def test_gradients_are_clipped(
     tmp_path: Path, recipe: Any, clip: str, norm: float, monkeypatch: pytest.MonkeyPatch
@@ -237,10 +245,7 @@ def test_modules_have_rates_of_their_own_and_a_step_is_bounded(tmp_path: Path, r
         "stage.1.learning_rate=0",
     ]
     made = recipe(1, "sgd", *changes)
-    torch.manual_seed(made.seed)
-    network = made.network.build()
-    network.initialise()
-    fresh = network.state_dict()
+    fresh = drawn(made)
     after = load_checkpoint(train(made, tmp_path / "run", quiet=True))[1].state_dict()
     change = {name: float((after[name] - fresh[name]).abs().max()) for name in fresh}
     bounds = {"head": 0.0, "blocks": 0.001, "tail": 0.01}
@@ -320,10 +325,7 @@ def test_frozen_modules_stay_and_a_module_trains_alone(tmp_path: Path, recipe: A
         "stage.1.frozen=['branches']",
     ]
     made = recipe(10, "adam", *changes)
-    torch.manual_seed(made.seed)
-    network = made.network.build()
-    network.initialise()
-    fresh = network.state_dict()
+    fresh = drawn(made)
     one = train(replace(made, stages=made.stages[:1]), tmp_path / "one", quiet=True)
     both = train(made, tmp_path / "both", quiet=True)
     first, second = (load_checkpoint(path)[1].state_dict() for path in (one, both))

@@ -27,7 +27,7 @@ def command(
     engine: Annotated[
         str | None, typer.Option(help="torch, openvino or onnxruntime. [default: openvino for models, else torch]")
     ] = None,
-    precision: Annotated[str, typer.Option(help="f32 or bf16; f16 too on a GPU.")] = "f32",
+    precision: Annotated[str, typer.Option(help="f32, bf16; int8 of models, f16 on a GPU.")] = "f32",
     threads: Annotated[int | None, typer.Option(min=1, help="At most this many. [default: all]")] = None,
     batch: Annotated[int, typer.Option(min=1, help="LR images at once, with torch.")] = 1,
     warm_up: Annotated[int, typer.Option(min=0, help="Runs that do not count.")] = 2,

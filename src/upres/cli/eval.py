@@ -72,7 +72,7 @@ def command(
     engine: Annotated[
         str | None, typer.Option(help="openvino, onnxruntime or torch. [default: openvino; torch for checkpoints]")
     ] = None,
-    precision: Annotated[str, typer.Option(help="Of the arithmetic: f32; bf16 too for models.")] = "f32",
+    precision: Annotated[str, typer.Option(help="Of the arithmetic: f32; for models also bf16, int8, auto.")] = "f32",
     threads: Annotated[int | None, typer.Option(min=1, help="Of the engine, at most this many.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Images at once. [default: one a core]")] = None,
 ) -> None:

@@ -14,10 +14,7 @@ __all__ = ["command"]
 
 @shown_to_people
 def command(
-    weights: Annotated[
-        Path,
-        typer.Argument(help="A checkpoint, a file that authors released, or a model."),
-    ],
+    weights: Annotated[Path, typer.Argument(help="A checkpoint, a file that authors released, or a model.")],
     model: Annotated[Path, typer.Argument(help="The .onnx file to write; its name becomes the model's.")],
     scale: Annotated[int | None, typer.Option(help="Of weights that serve several scales, the one to take.")] = None,
     int8: Annotated[

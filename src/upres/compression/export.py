@@ -67,10 +67,11 @@ def export(
             cannot be quantised.
         ImageError: if the photographs cannot be read, or there are none.
     """
-    spec, network = load_weights(str(weights), scale)
+    file = bundled().get(str(weights), weights)
+    spec, network = load_weights(str(file), scale)
     network = quantise(network, _patches(int8, network)) if int8 else merge(network)
     counts = count(unquantised(network), 256, 256)
-    facts = _facts(bundled().get(str(weights), weights))
+    facts = _facts(file)
     card = Card(
         name=path.stem,
         scale=network.scale,

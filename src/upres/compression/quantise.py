@@ -124,7 +124,7 @@ def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
             preset=nncf.QuantizationPreset.MIXED,
             ignored_scope=nncf.IgnoredScope(names=sorted(others)),
             advanced_parameters=nncf.AdvancedQuantizationParameters(
-                overflow_fix=nncf.OverflowFix.DISABLE,  # 7 bits of the weights' 8, for processors without VNNI
+                overflow_fix=nncf.OverflowFix.DISABLE,  # which would leave a bit of the weights' 8 unused
                 activations_quantization_params=advanced.QuantizationParameters(per_channel=False),
                 activations_range_estimator_params=ranges.RangeEstimatorParametersSet.HISTOGRAM,
             ),

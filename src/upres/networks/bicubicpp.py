@@ -91,9 +91,8 @@ class BicubicPlusPlus(Network):
             features = features + skip
         subpixels = self.tail(features)  # (N, 3·(step·scale)², H/step, W/step)
         if self.anchor is not None:
-            with torch.autocast(
-                "cuda" if lr.is_cuda else "cpu", enabled=False
-            ):  # bfloat16 would round the picture itself
+            # Autocast would round the picture itself.
+            with torch.autocast("cuda" if lr.is_cuda else "cpu", enabled=False):
                 subpixels = subpixels + F.conv2d(lr, self.anchor, stride=self.alignment)
         return F.pixel_shuffle(subpixels, self.alignment * self.scale)
 

@@ -217,15 +217,12 @@ class _Graph:
             if node.op_type != "Conv" or any(item.name == "group" and item.i != 1 for item in node.attribute):
                 return False
             for number, source in enumerate(node.input[1:], 1):
-                owner, places = (
-                    (makers[source], range(len(makers[source].input))) if source in makers else (node, [number])
-                )
-                for place in places:
-                    value = self.value(owner.input[place])
-                    if value is None:
-                        return False
-                    if value.ndim:
-                        per_channel.append((owner, place))
+                maker = makers.get(source)  # of a kernel that is kept as integers
+                places = [(node, number)] if maker is None else [(maker, place) for place in range(len(maker.input))]
+                values = [self.value(owner.input[place]) for owner, place in places]
+                if any(value is None for value in values):
+                    return False
+                per_channel.extend(place for place, value in zip(places, values, strict=True) if value.ndim)
             return True
 
         if not collect(name) or any(len(self.value(node.input[place])) != len(order) for node, place in per_channel):

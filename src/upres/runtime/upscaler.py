@@ -17,7 +17,8 @@ from upres.images import Picture, Rows, resize_bands
 from upres.images.pillow import from_pillow, to_pillow
 from upres.runtime.bands import blended, joined
 from upres.runtime.card import Card
-from upres.runtime.engines import PRECISIONS, Engine, has_bf16, open_engine
+from upres.runtime.engines import PRECISIONS, Engine, open_engine
+from upres.runtime.engines.openvino import has_bf16
 from upres.runtime.model import Model, bundled, load_model
 from upres.runtime.processor import adds_byte_products
 from upres.runtime.samples import REACH, Samples, grey, near_transparency, opaque, peak_of, spread
@@ -108,7 +109,7 @@ class Upscaler:
         self._denoise = denoise
         self._engine_options = (engine, precision, threads)
         self._engines: dict[tuple[str, str], Engine] = {}
-        self._loaded: dict[Path, Model] = {}
+        self._chosen: dict[Path, Model] = {}
         self._last_sizes: dict[str, tuple[int, int]] = {}
         self._tile = tile
         # Without a scale above 1, sizes will tell which models are needed; what there is none of is said now.
@@ -227,33 +228,32 @@ class Upscaler:
             path = self._variants[scale]
         elif compressed and self._denoise == "on":
             raise ModelError(_no_variant(self._name, scale))
-        return self._in_precision(path)
+        if path not in self._chosen:
+            self._chosen[path] = self._in_precision(path)
+        return self._chosen[path]
 
     def _in_precision(self, path: Path) -> Model:
-        """A model, or its int8 twin."""
+        """The model of a file, or its int8 twin."""
         engine, precision, _ = self._engine_options
-        model = self._load(path)
+        model = load_model(path)
         quantised = model.card.precision == "int8"
-        twin = None if quantised else bundled().get(twin_of(path.stem)) if path in bundled().values() else None
         if quantised and precision in ("bf16", "f32"):
-            raise ModelError(f"{model.card.name} computes in int8, not {precision}; use --precision auto")
+            raise ModelError(f"{model.card.name} computes in int8, not {precision}; use --precision int8")
         if (quantised or precision == "int8") and adds_byte_products() is False:
             raise ModelError("this processor has neither VNNI nor AMX, so int8 overflows; use --precision f32")
-        if precision == "int8" and not quantised:
+        wanted = precision == "int8" or (precision == "auto" and engine == "openvino" and adds_byte_products())
+        if quantised or not wanted:
+            return model
+        twin = _twin(path)
+        if precision == "int8":
             if twin is None:
                 raise ModelError(f"{model.card.name} has no int8 model; use another --precision")
-            return self._load(twin)
-        if precision == "auto" and twin and engine == "openvino" and adds_byte_products():
-            f32, int8 = model.card.quality, self._load(twin).card.quality
-            losses = [f32[name] - int8[name] for name in f32.keys() & int8.keys()]
-            if losses and fmean(losses) <= INT8_LOSS:
-                return self._load(twin)
-        return model
-
-    def _load(self, path: Path) -> Model:
-        if path not in self._loaded:
-            self._loaded[path] = load_model(path)
-        return self._loaded[path]
+            return twin
+        if twin is None:
+            return model
+        f32, int8 = model.card.quality, twin.card.quality
+        losses = [f32[name] - int8[name] for name in f32.keys() & int8.keys()]
+        return twin if losses and fmean(losses) <= INT8_LOSS else model
 
     def _engine(self, model: Model, dtype: np.dtype[Any]) -> Engine:
         key = (model.card.name, dtype.name)
@@ -337,10 +337,12 @@ def _family(name: str) -> tuple[dict[int, Path], dict[int, Path]]:
     return members, families.get(family.removesuffix(VARIANT) + VARIANT, {})
 
 
-def twin_of(name: str) -> str:
-    """What the int8 twin of a bundled model is called."""
-    family, _, scale = name.rpartition("_x")
-    return f"{family}{INT8}_x{scale}"
+def _twin(path: Path) -> Model | None:
+    """The int8 twin of a bundled model, if there is one."""
+    files = bundled()
+    family, _, scale = path.stem.rpartition("_x")
+    name = f"{family}{INT8}_x{scale}"
+    return load_model(files[name]) if path in files.values() and name in files else None
 
 
 def _no_variant(name: str, scale: int) -> str:

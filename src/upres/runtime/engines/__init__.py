@@ -11,7 +11,7 @@ from upres.errors import ModelError
 from upres.runtime.graph import picture_graph
 from upres.runtime.model import Model
 
-__all__ = ["ENGINES", "PRECISIONS", "Engine", "has_bf16", "open_engine"]
+__all__ = ["ENGINES", "PRECISIONS", "Engine", "open_engine"]
 
 ENGINES = ("openvino", "onnxruntime")
 PRECISIONS = ("auto", "int8", "bf16", "f32")
@@ -53,10 +53,3 @@ def open_engine(name: str, model: Model, dtype: np.dtype[Any], precision: str, t
             raise ModelError(f"the onnxruntime engine computes f32, not {precision}; use --engine openvino")
         return ONNXRuntimeEngine(graph, threads)
     raise ModelError(f"there is no engine {name!r}: choose {' or '.join(ENGINES)}")
-
-
-def has_bf16() -> bool:
-    """Whether OpenVINO computes bfloat16 natively here."""
-    from upres.runtime.engines.openvino import capabilities
-
-    return "BF16" in capabilities()

@@ -16,7 +16,7 @@ from upres.errors import ModelError
 from upres.runtime.graph import PictureGraph
 from upres.runtime.tiles import SIDES
 
-__all__ = ["OpenVINOEngine"]
+__all__ = ["OpenVINOEngine", "has_bf16"]
 
 
 Shape = tuple[int, ...]
@@ -33,10 +33,10 @@ def core() -> Any:
 
 
 @cache
-def capabilities() -> list[str]:
-    """What the processor computes natively, in OpenVINO's words."""
+def has_bf16() -> bool:
+    """Whether the processor computes bfloat16 natively."""
     with ONE_AT_A_TIME:
-        return list(core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+        return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 KEPT_KERNELS = 64  # of code for any shape; by default it is 5000, half a megabyte for every new shape of a picture
@@ -51,7 +51,7 @@ class OpenVINOEngine:
     """
 
     def __init__(self, graph: PictureGraph, precision: str, threads: int | None) -> None:
-        if precision == "bf16" and "BF16" not in capabilities():
+        if precision == "bf16" and not has_bf16():
             raise ModelError("this processor does not compute bf16; use --precision f32")
         self._graph, self._threads = graph, threads
         self._options: dict[str, Any] = {
@@ -69,7 +69,7 @@ class OpenVINOEngine:
         """See `upres.runtime.engines.Engine.run`."""
         shape = lr.shape
         with ONE_AT_A_TIME:
-            tiled = set(shape[:2]) <= set(SIDES)
+            tiled = _is_tile(shape)
             known = shape if tiled or shape == self._last or shape in self._requests else ()
             self._last = shape
             if known not in self._requests:
@@ -87,9 +87,13 @@ class OpenVINOEngine:
         return core().compile_model(model, "CPU", self._options | options).create_infer_request()
 
     def _forget(self) -> None:
-        others = [shape for shape in self._requests if shape and not set(shape[:2]) <= set(SIDES)]
+        others = [shape for shape in self._requests if shape and not _is_tile(shape)]
         for shape in others[:-KEPT]:
             del self._requests[shape]
+
+
+def _is_tile(shape: Shape) -> bool:
+    return set(shape[:2]) <= set(SIDES)
 
 
 def _openvino() -> Any:
