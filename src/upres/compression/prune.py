@@ -19,7 +19,7 @@ from upres.networks import Network
 from upres.networks.count import count
 from upres.runtime.card import Card
 from upres.runtime.engines import open_engine
-from upres.runtime.model import Model
+from upres.runtime.graph import picture_graph
 
 __all__ = ["ChannelGroup", "Stopwatch", "channel_groups", "prune", "remove"]
 
@@ -54,7 +54,7 @@ class Stopwatch:
 def _runner(network: Network) -> Callable[[], float]:
     """Runs a network once and gives the milliseconds that it took."""
     card = Card("pruned", network.scale, network.halo, network.alignment, network.minimum)
-    engine = open_engine("openvino", Model(card, to_onnx(merge(network))), np.dtype(np.uint8), "f32", None)
+    engine = open_engine("openvino", picture_graph(card, to_onnx(merge(network)), np.dtype(np.uint8)), "f32", None)
     lr = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
 
     def run() -> float:

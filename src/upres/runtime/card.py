@@ -9,7 +9,23 @@ from typing import Any
 
 from upres.errors import ModelError
 
-__all__ = ["Card"]
+__all__ = ["Card", "Routing"]
+
+
+@dataclass(frozen=True)
+class Routing:
+    """How a model of several branches spends its work: see `upres.runtime.routing`."""
+
+    cell: int
+    """LR pixels along a side of the squares whose hardness is judged."""
+    context: int
+    """LR pixels around what a larger branch upscales that it sees too."""
+    coverage: float
+    """The share of the gain to be had that is taken where no effort is asked for, 0 to 1."""
+    gains: list[tuple[float, float]]
+    """Of every branch but the first: how its gain over the first grows with hardness, and from which one on."""
+    branches: list[Card]
+    """From the smallest to the largest."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +64,8 @@ class Card:
     licence: str = ""
     quality: dict[str, float] = field(default_factory=dict)
     """Data set to PSNR in dB: on Y not rounded, the scale shaved, mean over images."""
+    routing: Routing | None = None
+    """Of a model of several branches."""
 
     def to_json(self) -> str:
         """The text kept in the model file's metadata."""
@@ -61,8 +79,17 @@ class Card:
             ModelError: if the text is no card.
         """
         try:
-            facts = json.loads(text)
-            known = {item.name for item in dataclasses.fields(cls)}
-            return cls(**{key: value for key, value in facts.items() if key in known})
+            return _card(json.loads(text))
         except (ValueError, TypeError, AttributeError) as error:
             raise ModelError(f"the model's card cannot be read: {error}") from None
+
+
+def _card(facts: dict[str, Any]) -> Card:
+    known = {item.name for item in dataclasses.fields(Card)}
+    card = Card(**{key: value for key, value in facts.items() if key in known})
+    if card.routing is None:
+        return card
+    routing = Routing(**facts["routing"])
+    gains = [(slope, floor) for slope, floor in routing.gains]
+    branches = [_card(branch) for branch in facts["routing"]["branches"]]
+    return dataclasses.replace(card, routing=dataclasses.replace(routing, gains=gains, branches=branches))

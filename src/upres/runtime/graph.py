@@ -21,10 +21,13 @@ import numpy as np
 from upres.runtime.card import Card
 from upres.runtime.samples import Samples, peak_of
 
-__all__ = ["PictureGraph", "picture_graph"]
+__all__ = ["PictureGraph", "hardness_graph", "picture_graph"]
 
 Step = tuple[str, list[str], dict[str, Any]]
 """An ONNX operator, its inputs after the first, its attributes."""
+
+FROM_PICTURE: list[Step] = [("Transpose", [], {"perm": [0, 3, 1, 2]})]
+TO_PICTURE: list[Step] = [("Transpose", [], {"perm": [0, 2, 3, 1]})]
 
 SHARED = 2**20  # bytes from which on a copy is shared among threads
 COPIERS = ThreadPoolExecutor(2, thread_name_prefix="upres-copy")
@@ -85,18 +88,17 @@ def picture_graph(card: Card, file: bytes, dtype: np.dtype[Any]) -> PictureGraph
     level = np.float32(card.value_range / peak)
     down, up = graph.constant("level", level), graph.constant("levels", np.float32(peak / card.value_range))
     network = graph.take()
-    first: list[Step] = [("Transpose", [], {"perm": [0, 3, 1, 2]})]
-    last: list[Step] = [("Transpose", [], {"perm": [0, 2, 3, 1]})]
+    last = TO_PICTURE
     block = None
     quantised = any(node.op_type == "QuantizeLinear" for node in network)
     if quantised and dtype == np.uint8:
         zero = graph.constant("zero", np.uint8(0))
-        graph.chain("lr", "upres.bytes", first)
+        graph.chain("lr", "upres.bytes", FROM_PICTURE)
         graph.chain("upres.bytes", "upres.lr", [("DequantizeLinear", [down, zero], {})])
         network = graph.picking_bytes(graph.reading_bytes(network, level), (down, zero))
         to_samples: list[Step] = [("QuantizeLinear", [down, zero], {})]
     else:
-        graph.chain("lr", "upres.lr", [*first, ("Cast", [], {"to": TensorProto.FLOAT}), ("Mul", [down], {})])
+        graph.chain("lr", "upres.lr", [*FROM_PICTURE, ("Cast", [], {"to": TensorProto.FLOAT}), ("Mul", [down], {})])
         to_samples = [("Mul", [up], {})]
         if dtype.kind == "u":
             limits = [graph.constant("lowest", np.float32(0)), graph.constant("highest", np.float32(peak))]
@@ -118,7 +120,27 @@ def picture_graph(card: Card, file: bytes, dtype: np.dtype[Any]) -> PictureGraph
         network[-1].output[0] = values
     graph.nodes.extend(network)
     graph.chain(values, "sr", [*to_samples, *last])
-    return PictureGraph(graph.serialised(element, block), card.scale, block)
+    sides: list[int | str] = [1, "rows", "columns", 3] if block is None else [1, "blocks", 3 * block**2]
+    return PictureGraph(graph.serialised(dtype, dtype, sides), card.scale, block)
+
+
+def hardness_graph(file: bytes, dtype: np.dtype[Any]) -> PictureGraph:
+    """Wrap a router for pictures of one dtype; ``sr`` is the hardness of cells, (1, h, w, 1) f32.
+
+    Args:
+        file: its ONNX: input ``lr`` (1, 3, H, W) in [0, 1], output ``hardness`` (1, 1, h, w), f32.
+        dtype: as for `picture_graph`.
+    """
+    import onnx
+    from onnx import TensorProto
+
+    graph = _Graph(onnx.load_from_string(file))
+    level = graph.constant("level", np.float32(1 / peak_of(dtype)))
+    network = graph.take()
+    graph.chain("lr", "upres.lr", [*FROM_PICTURE, ("Cast", [], {"to": TensorProto.FLOAT}), ("Mul", [level], {})])
+    graph.nodes.extend(network)
+    graph.chain("hardness", "sr", TO_PICTURE)
+    return PictureGraph(graph.serialised(dtype, np.dtype(np.float32), [1, "rows", "columns", 1]), 1, None)
 
 
 class _Graph:
@@ -232,8 +254,8 @@ class _Graph:
             node.input[place] = self.constant(f"{node.input[place]}.{node.output[0]}.reordered", value[order])
         return True
 
-    def serialised(self, element: int, block: int | None) -> bytes:
-        """The file."""
+    def serialised(self, source: np.dtype[Any], target: np.dtype[Any], sides: list[int | str]) -> bytes:
+        """The file, of input ``lr`` and output ``sr`` of these dtypes; the output's sides, as numbers or names."""
         from onnx import helper
 
         graph = self._model.graph
@@ -241,9 +263,11 @@ class _Graph:
         tensors = [tensor for name, tensor in self._tensors.items() if name in used]
         del graph.initializer[:]
         graph.initializer.extend(tensors)
-        sides = [1, "rows", "columns", 3] if block is None else [1, "blocks", 3 * block**2]
-        graph.input[0].CopyFrom(helper.make_tensor_value_info("lr", element, [1, "height", "width", 3]))
-        graph.output[0].CopyFrom(helper.make_tensor_value_info("sr", element, sides))
+        for value, name, dtype, shape in (
+            (graph.input[0], "lr", source, [1, "height", "width", 3]),
+            (graph.output[0], "sr", target, sides),
+        ):
+            value.CopyFrom(helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), shape))
         return bytes(self._model.SerializeToString())
 
 

@@ -2,17 +2,89 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["REACH", "Samples", "grey", "near_transparency", "opaque", "peak_of", "spread"]
+from upres.runtime.tiles import Tile
+
+__all__ = [
+    "REACH",
+    "AnyRows",
+    "Samples",
+    "grey",
+    "near_transparency",
+    "opaque",
+    "peak_of",
+    "rgb",
+    "spread",
+    "upscale_tile",
+]
 
 Samples = NDArray[Any]
 
+
+class AnyRows(Protocol):
+    """What gives rows of a picture: see `upres.images.Rows`."""
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+
+    def window(self, start: int, stop: int) -> Samples:
+        """Rows ``start`` to ``stop``, (stop - start, W, C)."""
+        ...
+
+
 SPREAD = 6  # LR pixels; what lies further from all that is visible hardly reaches it
 REACH = SPREAD + 1  # LR pixels that spread colours depend on
+
+
+def upscale_tile(network: Callable[[Samples], Samples], rows: AnyRows, tile: Tile, scale: int) -> Samples:
+    """What a network that takes RGB makes of a tile of any picture, in as many channels as that has.
+
+    Alpha goes through the model like a grey picture where transparency is near; elsewhere it stays opaque, so that
+    neither how a picture is cut nor what is far away matters.
+    """
+    height, width, channels = rows.shape
+    reach = REACH if channels in (2, 4) else 0
+    down, across = (
+        slice(max(span.start - reach, 0), min(span.stop + reach, side))
+        for span, side in ((tile.rows, height), (tile.columns, width))
+    )
+    wide = rows.window(down.start, down.stop)[:, across]
+    top, left = tile.rows.start - down.start, tile.columns.start - across.start
+    inside = (slice(top, top + tile.rows.length), slice(left, left + tile.columns.length))
+    if not reach:
+        return _of_channels(network(_padded(wide[inside], tile)), channels)
+    if opaque(wide[..., -1:]):
+        sr = _of_channels(network(_padded(wide[inside][..., :-1], tile)), channels - 1)
+        return np.concatenate([sr, np.full_like(sr[..., :1], peak_of(sr.dtype))], axis=2)
+    near = _padded(near_transparency(wide[..., -1:])[inside], tile)[..., :1]
+    spreaded = spread(wide)[inside]
+    sr = _of_channels(network(_padded(spreaded[..., :-1], tile)), channels - 1)
+    alpha = grey(network(_padded(spreaded[..., -1:], tile)))
+    alpha[~near.repeat(scale, 0).repeat(scale, 1)] = peak_of(alpha.dtype)
+    return np.concatenate([sr, alpha], axis=2)
+
+
+def _of_channels(sr: Samples, channels: int) -> Samples:
+    return sr if channels == 3 else grey(sr)
+
+
+def _padded(samples: Samples, tile: Tile) -> Samples:
+    """A tile's samples as RGB, with zeros where it reaches past the picture, as networks pad."""
+    below, beside = tile.rows.length - samples.shape[0], tile.columns.length - samples.shape[1]
+    samples = rgb(samples)
+    if below or beside:
+        samples = np.pad(samples, ((0, below), (0, beside), (0, 0)))
+    return np.ascontiguousarray(samples)
+
+
+def rgb(samples: Samples) -> Samples:
+    """(H, W, 1 or 3) as (H, W, 3), a view."""
+    return np.broadcast_to(samples, (*samples.shape[:2], 3))
 
 
 def spread(pixels: Samples) -> Samples:
@@ -78,11 +150,11 @@ def opaque(alpha: Samples) -> bool:
     return bool((alpha == peak_of(alpha.dtype)).all())
 
 
-def grey(rgb: Samples) -> Samples:
+def grey(samples: Samples) -> Samples:
     """(H, W, 3) to (H, W, 1): the mean of what a network made of a grey picture's three equal channels."""
-    if rgb.dtype.kind == "f":
-        mean: Samples = rgb.mean(axis=2, keepdims=True, dtype=rgb.dtype)
+    if samples.dtype.kind == "f":
+        mean: Samples = samples.mean(axis=2, keepdims=True, dtype=samples.dtype)
         return mean
-    total: Samples = rgb.sum(axis=2, keepdims=True, dtype=np.uint32)
-    rounded: Samples = ((2 * total + 3) // 6).astype(rgb.dtype)
+    total: Samples = samples.sum(axis=2, keepdims=True, dtype=np.uint32)
+    rounded: Samples = ((2 * total + 3) // 6).astype(samples.dtype)
     return rounded

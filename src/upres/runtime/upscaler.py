@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +17,16 @@ from upres.errors import ImageError, ModelError
 from upres.images import Picture, Rows, resize_bands
 from upres.images.pillow import from_pillow, to_pillow
 from upres.runtime.bands import blended, joined
+from upres.runtime.bundle import branches_of, router_of
 from upres.runtime.card import Card
 from upres.runtime.engines import PRECISIONS, Engine, open_engine
 from upres.runtime.engines.openvino import has_bf16
+from upres.runtime.graph import hardness_graph, picture_graph
 from upres.runtime.model import Model, bundled, load_model
 from upres.runtime.processor import adds_byte_products
-from upres.runtime.samples import REACH, Samples, grey, near_transparency, opaque, peak_of, spread
+from upres.runtime.router import Router, Use
+from upres.runtime.routing import EffortMap
+from upres.runtime.samples import REACH, AnyRows, Samples, spread, upscale_tile
 from upres.runtime.tiles import SIDES, Tile, plan
 
 if TYPE_CHECKING:
@@ -74,12 +79,17 @@ class Upscaler:
         tile: side of a tile in LR pixels; None chooses by the picture. The result does not
             depend on it, unless the model's halo is the whole picture: then larger pictures than
             a tile, or than 704 x 704 pixels for None, are blended of tiles that overlap.
+        effort: of models with several branches (``auto``), the share of the picture that larger
+            branches may upscale, the hardest first, in percent: 0 is the smallest branch alone, 100 the
+            largest. None takes what comes close to the largest, as the card says.
+        budget: instead of an effort, the seconds that upscaling a picture may take; the smallest
+            branch always runs. What is compiled for the first picture comes on top.
 
     Raises:
-        ModelError: for unknown models, engines and precisions, and if ``denoise`` is on but the
-            model has no variant of the scale.
+        ModelError: for unknown models, engines and precisions; if ``denoise`` is on but the
+            model has no variant of the scale; and if an effort or a budget is given for a model of one network.
         MissingExtra: if the engine is not installed.
-        ValueError: if the scale is out of range, or ``denoise`` none of its values.
+        ValueError: if the scale, the effort or the budget is out of range, or ``denoise`` none of its values.
     """
 
     def __init__(
@@ -92,6 +102,8 @@ class Upscaler:
         precision: str = "auto",
         threads: int | None = None,
         tile: int | None = None,
+        effort: float | None = None,
+        budget: float | None = None,
     ) -> None:
         if not 0 < float(scale) <= MAX_SCALE:
             raise ValueError(f"scale must be above 0 and at most {MAX_SCALE}, not {scale}")
@@ -101,6 +113,12 @@ class Upscaler:
             raise ValueError(f"tile must be at least 1, not {tile}")
         if denoise not in DENOISE:
             raise ValueError(f"denoise must be {', '.join(DENOISE[:-1])} or {DENOISE[-1]}, not {denoise!r}")
+        if effort is not None and not 0 <= effort <= 100:
+            raise ValueError(f"effort must be 0 to 100, not {effort}")
+        if budget is not None and not budget > 0:
+            raise ValueError(f"budget must be above 0 seconds, not {budget}")
+        if effort is not None and budget is not None:
+            raise ValueError("give effort or budget, not both")
         if precision not in PRECISIONS:
             raise ModelError(f"there is no precision {precision!r}: choose {', '.join(PRECISIONS)}")
         self.scale = float(scale)
@@ -108,13 +126,16 @@ class Upscaler:
         self._family, self._variants = _family(self._name)
         self._denoise = denoise
         self._engine_options = (engine, precision, threads)
-        self._engines: dict[tuple[str, str], Engine] = {}
+        self._effort, self._budget = effort, budget
+        self._engines: dict[tuple[str, str, str], Engine] = {}
         self._chosen: dict[Path, Model] = {}
         self._last_sizes: dict[str, tuple[int, int]] = {}
+        self._routers: dict[str, Router] = {}
         self._tile = tile
         # Without a scale above 1, sizes will tell which models are needed; what there is none of is said now.
         first, *_ = self.route(scale) or [self._model(scale, denoise == "on" and not self._variants)]
-        self._engine(first, np.dtype(np.uint8))
+        if first.card.routing is None:
+            self._engine(first, np.dtype(np.uint8))
 
     def __call__(self, image: AnyImage, *, size: tuple[int, int] | None = None) -> AnyImage:
         """Upscale one image.
@@ -159,6 +180,7 @@ class Upscaler:
         progress: Callable[[float], None] | None = None,
         *,
         jpeg_quality: int | None = None,
+        effort_map: EffortMap | None = None,
     ) -> Iterator[Samples]:
         """The result as bands of rows, made one after the other in bounded memory.
 
@@ -168,7 +190,9 @@ class Upscaler:
             size: as in `__call__`.
             progress: called with the share that is done, 0 to 1, after every tile of the last model.
             jpeg_quality: of the JPEG that the pixels come from, 1 to 100.
+            effort_map: is told which branch upscaled what, by the first model of those that follow each other.
         """
+        start = time.perf_counter()
         _check(pixels)
         height, width = pixels.shape[:2]
         target = (int(size[0]), int(size[1])) if size else self.target(height, width)
@@ -182,12 +206,17 @@ class Upscaler:
             )
         rows = pixels if isinstance(pixels, Rows) else Rows.of(pixels)
         route = self.route(factor, jpeg_quality)
-        for model in route[:-1]:
+        work = [math.prod(model.card.scale for model in route[:place]) ** 2 for place in range(len(route))]
+        bands = _spread_bands(rows) if not route else None
+        for place, model in enumerate(route):
+            last = place == len(route) - 1
+            # What is done later has its share of the time still before it.
+            deadline = self._budget and start + self._budget * sum(work[: place + 1]) / sum(work)
+            bands = self._bands_of(rows, model, progress if last else None, deadline, None if place else effort_map)
             shape = (rows.shape[0] * model.card.scale, rows.shape[1] * model.card.scale, rows.shape[2])
-            rows = Rows(shape, rows.dtype, self._model_bands(rows, model, None))
-        bands = self._model_bands(rows, route[-1], progress) if route else _spread_bands(rows)
-        scale = route[-1].card.scale if route else 1
-        native = (rows.shape[0] * scale, rows.shape[1] * scale)
+            rows = Rows(shape, rows.dtype, bands)
+        native = rows.shape[:2]
+        assert bands is not None
         yield from bands if native == target and route else resize_bands(bands, native, target)
 
     def route(self, factor: float, jpeg_quality: int | None = None) -> list[Model]:
@@ -229,8 +258,18 @@ class Upscaler:
         elif compressed and self._denoise == "on":
             raise ModelError(_no_variant(self._name, scale))
         if path not in self._chosen:
-            self._chosen[path] = self._in_precision(path)
+            self._chosen[path] = self._branch(self._in_precision(path))
         return self._chosen[path]
+
+    def _branch(self, model: Model) -> Model:
+        """The one branch that all of a picture goes through, if the effort says so."""
+        if model.card.routing is None:
+            if self._effort is not None or self._budget is not None:
+                raise ModelError(f"{model.card.name} is one network, so there is no effort to choose; use --model auto")
+            return model
+        if self._effort in (0, 100):
+            return branches_of(model)[-1 if self._effort else 0]
+        return model
 
     def _in_precision(self, path: Path) -> Model:
         """The model of a file, or its int8 twin."""
@@ -255,17 +294,39 @@ class Upscaler:
         losses = [f32[name] - int8[name] for name in f32.keys() & int8.keys()]
         return twin if losses and fmean(losses) <= INT8_LOSS else model
 
-    def _engine(self, model: Model, dtype: np.dtype[Any]) -> Engine:
-        key = (model.card.name, dtype.name)
+    def _engine(self, model: Model, dtype: np.dtype[Any], use: Use = "tiles") -> Engine:
+        key = (model.card.name, dtype.name, use)
         if key not in self._engines:
             name, precision, threads = self._engine_options
             if precision == "auto":
                 precision = "bf16" if name == "openvino" and model.card.precision == "f32" and has_bf16() else "f32"
-            computes = "f32" if precision == "int8" else precision  # what is not quantised
-            self._engines[key] = open_engine(name, model, dtype, computes, threads)
+            if precision == "int8" or use == "hardness":
+                precision = "f32"  # of what is not quantised
+            if use == "hardness":
+                graph = hardness_graph(router_of(model), dtype)
+            else:
+                graph = picture_graph(model.card, model.onnx, dtype)
+            self._engines[key] = open_engine(name, graph, precision, threads, recurring=use == "tiles")
         return self._engines[key]
 
-    def _model_bands(self, rows: Rows, model: Model, progress: Callable[[float], None] | None) -> Iterator[Samples]:
+    def _bands_of(
+        self,
+        rows: Rows,
+        model: Model,
+        progress: Callable[[float], None] | None,
+        deadline: float | None,
+        effort_map: EffortMap | None,
+    ) -> Iterator[Samples]:
+        """Bands of the picture at the scale of a model, of one branch or several."""
+        if model.card.routing is None:
+            return self._model_bands(rows, model, progress)
+        if model.card.name not in self._routers:
+            self._routers[model.card.name] = Router(model, self._engine, self._effort)
+        return self._routers[model.card.name].bands(rows, self._model_bands, progress, deadline, effort_map)
+
+    def _model_bands(
+        self, rows: AnyRows, model: Model, progress: Callable[[float], None] | None = None
+    ) -> Iterator[Samples]:
         """Bands of the picture at the scale of a model."""
         engine, card = self._engine(model, rows.dtype), model.card
         height, width, channels = rows.shape
@@ -274,7 +335,7 @@ class Upscaler:
 
         def run(tile: Tile) -> Samples:
             nonlocal done
-            sr = _run(engine, rows, tile, card.scale)
+            sr = upscale_tile(engine.run, rows, tile, card.scale)
             done += 1
             if progress:
                 progress(done / total)
@@ -364,47 +425,6 @@ def _check(pixels: Samples | Rows) -> None:
         raise ImageError("the image has no pixels")
     if pixels.dtype not in (np.uint8, np.uint16, np.float32):
         raise ImageError(f"an image is uint8, uint16 or float32, not {pixels.dtype}")
-
-
-def _run(engine: Engine, rows: Rows, tile: Tile, scale: int) -> Samples:
-    """A tile's SR samples, of as many channels as the picture has.
-
-    Alpha goes through the model like a grey picture where transparency is near; elsewhere it stays opaque, so that
-    neither how a picture is cut nor what is far away matters.
-    """
-    height, width, channels = rows.shape
-    reach = REACH if channels in (2, 4) else 0
-    down, across = (
-        slice(max(span.start - reach, 0), min(span.stop + reach, side))
-        for span, side in ((tile.rows, height), (tile.columns, width))
-    )
-    wide = rows.window(down.start, down.stop)[:, across]
-    top, left = tile.rows.start - down.start, tile.columns.start - across.start
-    inside = (slice(top, top + tile.rows.length), slice(left, left + tile.columns.length))
-    if not reach:
-        return _of_channels(engine.run(_padded(wide[inside], tile)), channels)
-    if opaque(wide[..., -1:]):
-        sr = _of_channels(engine.run(_padded(wide[inside][..., :-1], tile)), channels - 1)
-        return np.concatenate([sr, np.full_like(sr[..., :1], peak_of(sr.dtype))], axis=2)
-    near = _padded(near_transparency(wide[..., -1:])[inside], tile)[..., :1]
-    spreaded = spread(wide)[inside]
-    sr = _of_channels(engine.run(_padded(spreaded[..., :-1], tile)), channels - 1)
-    alpha = grey(engine.run(_padded(spreaded[..., -1:], tile)))
-    alpha[~near.repeat(scale, 0).repeat(scale, 1)] = peak_of(alpha.dtype)
-    return np.concatenate([sr, alpha], axis=2)
-
-
-def _of_channels(sr: Samples, channels: int) -> Samples:
-    return sr if channels == 3 else grey(sr)
-
-
-def _padded(samples: Samples, tile: Tile) -> Samples:
-    """A tile's samples as RGB, with zeros where it reaches past the picture, as networks pad."""
-    below, beside = tile.rows.length - samples.shape[0], tile.columns.length - samples.shape[1]
-    rgb = np.broadcast_to(samples, (*samples.shape[:2], 3))
-    if below or beside:
-        rgb = np.pad(rgb, ((0, below), (0, beside), (0, 0)))
-    return np.ascontiguousarray(rgb)
 
 
 def _spread_bands(rows: Rows) -> Iterator[Samples]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from upres.errors import ModelError
-from upres.runtime.graph import picture_graph
-from upres.runtime.model import Model
+from upres.runtime.graph import PictureGraph
 
 __all__ = ["ENGINES", "PRECISIONS", "Engine", "open_engine"]
 
@@ -29,23 +27,26 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(name: str, model: Model, dtype: np.dtype[Any], precision: str, threads: int | None) -> Engine:
-    """Prepare an engine for a model and the dtype of its pictures.
+def open_engine(
+    name: str, graph: PictureGraph, precision: str, threads: int | None, *, recurring: bool = True
+) -> Engine:
+    """Prepare an engine for a graph.
 
     Args:
         name: one of `ENGINES`.
+        graph: what it runs.
         precision: ``f32`` or ``bf16``; what the arithmetic is done in where the model is not quantised.
         threads: at most this many, or None for all that the machine has.
+        recurring: whether code for one shape may be worth its while, as it is where many tiles or pictures are of one.
 
     Raises:
         ModelError: for an unknown name, or a precision that the engine or the processor lacks.
         MissingExtra: if the engine is not installed.
     """
-    graph = picture_graph(model.card, model.onnx, dtype)
     if name == "openvino":
         from upres.runtime.engines.openvino import OpenVINOEngine
 
-        return OpenVINOEngine(graph, precision, threads)
+        return OpenVINOEngine(graph, precision, threads, recurring)
     if name == "onnxruntime":
         from upres.runtime.engines.onnxruntime import ONNXRuntimeEngine
 

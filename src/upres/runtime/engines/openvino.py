@@ -47,13 +47,13 @@ class OpenVINOEngine:
     """Compiles for the shapes of large pictures' tiles, and for others that come twice in a row.
 
     Code for one shape runs half as long as code for any, but to make it takes the time of several small pictures.
-    That for tiles is kept on disk.
+    That for tiles is kept on disk. Where shapes do not recur, all run by the code for any.
     """
 
-    def __init__(self, graph: PictureGraph, precision: str, threads: int | None) -> None:
+    def __init__(self, graph: PictureGraph, precision: str, threads: int | None, recurring: bool) -> None:
         if precision == "bf16" and not has_bf16():
             raise ModelError("this processor does not compute bf16; use --precision f32")
-        self._graph, self._threads = graph, threads
+        self._graph, self._threads, self._recurring = graph, threads, recurring
         self._options: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": precision,
             "PERFORMANCE_HINT": "LATENCY",
@@ -70,7 +70,8 @@ class OpenVINOEngine:
         shape = lr.shape
         with ONE_AT_A_TIME:
             tiled = _is_tile(shape)
-            known = shape if tiled or shape == self._last or shape in self._requests else ()
+            fixed = self._recurring and (tiled or shape == self._last or shape in self._requests)
+            known = shape if fixed else ()
             self._last = shape
             if known not in self._requests:
                 self._requests[known] = self._compile(known, kept=tiled or not known)

@@ -1,0 +1,111 @@
+"""Several networks in one ONNX file, side by side: each one's tensors have its name before theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from upres.runtime.model import Model
+
+__all__ = ["ROUTER", "branches_of", "bundle", "detail_router", "router_of"]
+
+ROUTER = "router"
+LUMA = (65.481, 128.553, 24.966)
+"""Of RGB in [0, 1], in levels of 8 bits: ITU-R BT.601."""
+
+
+def bundle(parts: Mapping[str, bytes]) -> bytes:
+    """One ONNX file with the graphs of several, all of them reading ``lr``; what each gives is called name/output."""
+    import onnx
+    from onnx import helper
+
+    graphs = {name: onnx.load_from_string(part) for name, part in parts.items()}
+    nodes, tensors, outputs = [], [], []
+    opsets: dict[str, int] = {}
+    for name, part in graphs.items():
+        _prefix(part.graph, f"{name}/")
+        nodes += part.graph.node
+        tensors += part.graph.initializer
+        outputs += part.graph.output
+        opsets.update({opset.domain: max(opset.version, opsets.get(opset.domain, 0)) for opset in part.opset_import})
+    inputs = [value for value in next(iter(graphs.values())).graph.input if value.name == "lr"]
+    graph = helper.make_graph(nodes, "bundle", inputs, outputs, tensors)
+    imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
+    versions = max(part.ir_version for part in graphs.values())
+    return bytes(helper.make_model(graph, opset_imports=imports, ir_version=versions).SerializeToString())
+
+
+def branches_of(model: Model) -> list[Model]:
+    """The branches of a bundle as models of their own, from the smallest to the largest; none of other models."""
+    cards = model.card.routing.branches if model.card.routing else []
+    return [Model(card, _part(model.onnx, card.name)) for card in cards]
+
+
+def router_of(model: Model) -> bytes:
+    """The router of a bundle: input ``lr`` (1, 3, H, W) in [0, 1], output ``hardness`` (1, 1, H/cell, W/cell)."""
+    return _part(model.onnx, ROUTER)
+
+
+def detail_router(cell: int) -> bytes:
+    """A router that measures detail: the mean square of the luma's Laplacian, in levels of 8 bits.
+
+    No classifier that was trained on the gain itself told it better: docs/routing.md.
+
+    Args:
+        cell: LR pixels along a side of a cell.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    laplacian = np.array([[0, -1, 0], [-1, 4, -1], [0, -1, 0]], np.float32)
+    kernel = np.array(LUMA, np.float32)[None, :, None, None] * laplacian
+    tensors = {"kernel": kernel, "border": np.array([0, 0, 1, 1, 0, 0, 1, 1])}
+    nodes = [
+        helper.make_node("Pad", ["lr", "border"], ["padded"], mode="edge"),
+        helper.make_node("Conv", ["padded", "kernel"], ["laplacian"]),
+        helper.make_node("Mul", ["laplacian", "laplacian"], ["squares"]),
+        helper.make_node("AveragePool", ["squares"], ["hardness"], kernel_shape=[cell, cell], strides=[cell, cell]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        ROUTER,
+        [helper.make_tensor_value_info("lr", TensorProto.FLOAT, [1, 3, "height", "width"])],
+        [helper.make_tensor_value_info("hardness", TensorProto.FLOAT, [1, 1, "rows", "columns"])],
+        [numpy_helper.from_array(value, name) for name, value in tensors.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def _part(file: bytes, name: str) -> bytes:
+    """One of the networks, as it was."""
+    import onnx
+
+    model = onnx.load_from_string(file)
+    graph, prefix = model.graph, f"{name}/"
+    for items, named in (
+        (graph.node, lambda node: node.output[0]),
+        (graph.initializer, lambda tensor: tensor.name),
+        (graph.output, lambda value: value.name),
+    ):
+        kept = [item for item in items if named(item).startswith(prefix)]
+        del items[:]
+        items.extend(kept)
+    _rename(graph, lambda tensor: tensor.removeprefix(prefix))
+    del model.metadata_props[:]
+    return bytes(model.SerializeToString())
+
+
+def _prefix(graph: Any, prefix: str) -> None:
+    _rename(graph, lambda tensor: tensor if tensor in ("", "lr") else prefix + tensor)
+
+
+def _rename(graph: Any, new: Callable[[str], str]) -> None:
+    """Rename all tensors of a graph but its inputs."""
+    for node in graph.node:
+        node.input[:] = [new(name) for name in node.input]
+        node.output[:] = [new(name) for name in node.output]
+        node.name = ""
+    for named in (*graph.initializer, *graph.output):
+        named.name = new(named.name)
