@@ -54,6 +54,8 @@ def upscale(
     denoise: str = "auto",
     engine: str = "openvino",
     precision: str = "auto",
+    effort: float | None = None,
+    budget: float | None = None,
 ) -> Any:
     """Make one image larger.
 
@@ -68,6 +70,8 @@ def upscale(
         denoise: as for `Upscaler`; ``auto`` looks at paths of JPEG files and at Pillow's opened JPEGs.
         engine: as for `Upscaler`.
         precision: as for `Upscaler`.
+        effort: as for `Upscaler`.
+        budget: as for `Upscaler`.
 
     Returns:
         The same kind that was given: an array, a Pillow image; for a path a `Picture` with
@@ -84,7 +88,9 @@ def upscale(
 
     if size is not None:
         scale = 1  # the size decides; the scale only says which models to load first
-    upscaler = Upscaler(model, scale=scale, denoise=denoise, engine=engine, precision=precision)
+    upscaler = Upscaler(
+        model, scale=scale, denoise=denoise, engine=engine, precision=precision, effort=effort, budget=budget
+    )
     result = upscaler(read(image) if isinstance(image, str | Path) else image, size=size)
     if output is not None:
         if isinstance(result, Picture):

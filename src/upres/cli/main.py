@@ -14,7 +14,7 @@ import upres
 __all__ = ["app"]
 
 COMMANDS = (
-    *("upscale", "models", "eval", "train", "export", "rank", "report", "cost", "machine"),
+    *("upscale", "models", "eval", "train", "export", "bundle", "rank", "report", "cost", "machine"),
     *("metrics", "data", "asc2019"),
 )
 """Modules of this package, each with a function ``command`` or, for several commands, an ``app``."""

@@ -65,6 +65,22 @@ def command(
     precision: Annotated[
         Precision, typer.Option(help="Of the arithmetic; auto: the fastest of this processor that costs no quality.")
     ] = Precision.auto,
+    effort: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=100,
+            help="With --model auto: the share of the picture, in percent, that may go to larger networks, the hardest "
+            "first. [default: by the picture]",
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Instead: the time that upscaling a picture may take, like 2s or 500ms."),
+    ] = None,
+    effort_map: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also draw which network upscaled what; for one picture.")
+    ] = None,
     max_megapixels: Annotated[float, typer.Option(help="Refuse larger inputs.")] = 500,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
     debug: Annotated[
@@ -92,6 +108,9 @@ def command(
         raise typer.BadParameter(f"--scale must be above 0 and at most {MAX_SCALE}")
     if not max_megapixels > 0:
         raise typer.BadParameter("--max-megapixels must be above 0")
+    if effort is not None and budget is not None:
+        raise typer.BadParameter("give --effort or --budget, not both")
+    seconds = _seconds(budget) if budget is not None else None
     fit = _size(size) if size is not None else None
     mark = f"_{size.lower()}" if size else f"_x{scale:g}"
 
@@ -103,7 +122,11 @@ def command(
             denoise=denoise.value,
             engine=engine.value,
             precision=precision.value,
+            effort=effort,
+            budget=seconds,
         )
+        if effort_map and len(work) > 1:
+            raise UpresError(f"--effort-map draws one picture, and there are {len(work)}")
     except UpresError as error:
         if debug:
             raise
@@ -123,6 +146,7 @@ def command(
         strip=strip,
         max_megapixels=max_megapixels,
         workers=min(jobs, len(work)),
+        effort_map=effort_map,
         progress=report.advance,
     )
     try:
@@ -137,6 +161,13 @@ def command(
     report.errors(debug)
     gc.freeze()  # what is left goes with the process; to collect it would take a tenth of the time of a picture
     raise typer.Exit(1 if report.failures else 0)
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)(ms|s|)", text.strip().lower())
+    if not match or not float(match[1]):
+        raise typer.BadParameter(f"--budget {text}: write a time like 2s or 500ms")
+    return float(match[1]) / (1000 if match[2] == "ms" else 1)
 
 
 def _size(text: str) -> Callable[[int, int], tuple[int, int]]:

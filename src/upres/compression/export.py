@@ -23,7 +23,7 @@ from upres.networks.count import count
 from upres.runtime.card import Card
 from upres.runtime.model import CARD_KEY, bundled, load_model
 
-__all__ = ["export", "load_weights", "to_onnx"]
+__all__ = ["export", "load_weights", "to_onnx", "write_model"]
 
 WRAPPER = "network."
 """Before the names of the weights in a model, after the attribute of `Aligned`."""
@@ -92,12 +92,17 @@ def export(
     model = onnx.load_from_string(to_onnx(network))
     if isinstance(network, Quantised):
         _fold(model.graph)
+    write_model(model, card, path)
+    return card
+
+
+def write_model(model: onnx.ModelProto, card: Card, path: Path) -> None:
+    """Write a network and its card as a model file, atomically."""
     model.metadata_props.add(key=CARD_KEY, value=card.to_json())
     onnx.checker.check_model(model)
     part = path.with_suffix(".part")
     part.write_bytes(model.SerializeToString())
     part.replace(path)
-    return card
 
 
 def load_weights(path: str, scale: int | None = None) -> tuple[NetworkSpec, Network]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from upres.errors import ImageError, UpresError
-from upres.images import MAX_MEGAPIXELS, Metadata, read_rows, write_bands
+from upres.images import MAX_MEGAPIXELS, Metadata, Picture, read_rows, write, write_bands
 from upres.images.write import format_of, notices_of
 from upres.jobs.files import Job
+from upres.runtime import EffortMap
 
 if TYPE_CHECKING:
     from upres.runtime import Upscaler
@@ -51,6 +52,7 @@ def run(
     strip: bool = False,
     max_megapixels: float = MAX_MEGAPIXELS,
     workers: int = 2,
+    effort_map: Path | None = None,
     progress: Callable[[Job, float], None] | None = None,
 ) -> Iterator[Result]:
     """Upscale files to files; yields results as they are ready.
@@ -63,6 +65,7 @@ def run(
         strip: leave out EXIF, colour profile and resolution.
         max_megapixels: larger inputs are refused.
         workers: pictures in work at the same time.
+        effort_map: of one job, also draw to this file which branch upscaled what, see `upres.runtime.EffortMap`.
         progress: called with the share of a job that is done; from several threads.
 
     Closing the iterator, or an interrupt, stops what is running; no partial file stays.
@@ -95,6 +98,7 @@ def run(
         target = size(height, width) if size else upscaler.target(height, width)
         metadata = Metadata() if strip else source.metadata
         route = upscaler.route(max(target[0] / height, target[1] / width), source.jpeg_quality)
+        drawn = EffortMap(height, width) if effort_map else None
         name = format or format_of(job.target)
         _make_folder(job.target.parent)
 
@@ -108,11 +112,14 @@ def run(
             job.target,
             (*target, channels),
             source.rows.dtype,
-            upscaler.bands(source.rows, target, advance, jpeg_quality=source.jpeg_quality),
+            upscaler.bands(source.rows, target, advance, jpeg_quality=source.jpeg_quality, effort_map=drawn),
             metadata,
             format=name,
             quality=quality,
         )
+        if effort_map and drawn:
+            _make_folder(effort_map.parent)
+            write(effort_map, Picture(drawn.pixels))
         notices = source.notices + notices_of(name, source.rows.dtype, metadata)
         return target, notices, tuple(model.card.name for model in route)
 

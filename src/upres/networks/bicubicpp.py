@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from upres.networks.base import Network
+from upres.networks.blocks import Anchor
 from upres.networks.published import Published, State, shuffled_scale
 
 __all__ = ["PUBLISHED", "BicubicPlusPlus"]
@@ -77,8 +78,7 @@ class BicubicPlusPlus(Network):
             nn.ModuleList([convolution(channels, channels) for _ in range(convolutions)]) for _ in range(blocks)
         )
         self.tail = convolution(channels, 3 * (step * scale) ** 2)
-        self.anchor: Tensor | None
-        self.register_buffer("anchor", _nearest_kernel(scale, step) if anchor else None, persistent=False)
+        self.anchor = Anchor(scale, step) if anchor else None
 
     def upscale(self, lr: Tensor) -> Tensor:
         """See `Network.upscale`."""
@@ -91,21 +91,8 @@ class BicubicPlusPlus(Network):
             features = features + skip
         subpixels = self.tail(features)  # (N, 3·(step·scale)², H/step, W/step)
         if self.anchor is not None:
-            # Autocast would round the picture itself.
-            with torch.autocast("cuda" if lr.is_cuda else "cpu", enabled=False):
-                subpixels = subpixels + F.conv2d(lr, self.anchor, stride=self.alignment)
+            subpixels = subpixels + self.anchor(lr)
         return F.pixel_shuffle(subpixels, self.alignment * self.scale)
-
-
-def _nearest_kernel(scale: int, step: int) -> Tensor:
-    """The convolution of ones and zeros that, pixel-shuffled, repeats every pixel scale x scale times."""
-    side = step * scale
-    kernel = torch.zeros(3, side, side, 3, step, step)
-    for y in range(side):
-        for x in range(side):
-            for colour in range(3):
-                kernel[colour, y, x, colour, y // scale, x // scale] = 1
-    return kernel.reshape(3 * side * side, 3, step, step)
 
 
 def _arguments(state: State) -> dict[str, Any]:

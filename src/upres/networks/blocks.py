@@ -13,6 +13,7 @@ from torch.nn import functional as F
 __all__ = [
     "DIV2K_MEAN",
     "ESA",
+    "Anchor",
     "ContrastAttention",
     "Interpolation",
     "NormalisedResidualBlock",
@@ -73,6 +74,40 @@ def draw(module: nn.Module, rule: Callable[[Tensor], object]) -> None:
 def draw_small(kernel: Tensor) -> None:
     """A tenth of what He et al. draw (arXiv:1502.01852, equation 10), which residual blocks without batch norm need."""
     nn.init.kaiming_normal_(kernel).mul_(0.1)
+
+
+class Anchor(nn.Module):
+    """The nearest-neighbour upscaled picture as it is before the pixel shuffle.
+
+    A network that it is added to draws the difference alone (Du et al., Anchor-based Plain Net, arXiv:2105.09750).
+
+    Args:
+        scale: the factor r between LR and SR.
+        step: of how many LR pixels a side the sub-pixels are drawn at once.
+    """
+
+    def __init__(self, scale: int, step: int = 1) -> None:
+        super().__init__()
+        self.step = step
+        self.kernel: Tensor
+        self.register_buffer("kernel", _nearest_kernel(scale, step), persistent=False)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """(N, 3, H, W) to (N, 3·(step·scale)², H/step, W/step)."""
+        # Autocast would round the picture itself.
+        with torch.autocast("cuda" if lr.is_cuda else "cpu", enabled=False):
+            return F.conv2d(lr, self.kernel, stride=self.step)
+
+
+def _nearest_kernel(scale: int, step: int) -> Tensor:
+    """The convolution of ones and zeros that, pixel-shuffled, repeats every pixel scale x scale times."""
+    side = step * scale
+    kernel = torch.zeros(3, side, side, 3, step, step)
+    for y in range(side):
+        for x in range(side):
+            for colour in range(3):
+                kernel[colour, y, x, colour, y // scale, x // scale] = 1
+    return kernel.reshape(3 * side * side, 3, step, step)
 
 
 class NormalisedResidualBlock(nn.Sequential):

@@ -84,12 +84,8 @@ def _part(file: bytes, name: str) -> bytes:
 
     model = onnx.load_from_string(file)
     graph, prefix = model.graph, f"{name}/"
-    for items, named in (
-        (graph.node, lambda node: node.output[0]),
-        (graph.initializer, lambda tensor: tensor.name),
-        (graph.output, lambda value: value.name),
-    ):
-        kept = [item for item in items if named(item).startswith(prefix)]
+    for items in (graph.node, graph.initializer, graph.output):
+        kept = [item for item in items if (item.output[0] if items is graph.node else item.name).startswith(prefix)]
         del items[:]
         items.extend(kept)
     _rename(graph, lambda tensor: tensor.removeprefix(prefix))

@@ -20,10 +20,11 @@ class Routing:
     """LR pixels along a side of the squares whose hardness is judged."""
     context: int
     """LR pixels around what a larger branch upscales that it sees too."""
-    coverage: float
-    """The share of the gain to be had that is taken where no effort is asked for, 0 to 1."""
+    price: float
+    """The gain that a multiply-add is to bring where no effort is asked for."""
     gains: list[tuple[float, float]]
-    """Of every branch but the first: how its gain over the first grows with hardness, and from which one on."""
+    """Of every branch but the first: how its gain over the first, in squared error by LR pixel, grows with hardness,
+    and from which one on."""
     branches: list[Card]
     """From the smallest to the largest."""
 

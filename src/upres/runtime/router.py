@@ -73,7 +73,7 @@ class Router:
             part = slice(top, min(top + block, height))
             windows = self._windows(held, part, deadline)
             if effort_map:
-                effort_map.add(held.window(part.start, part.stop), top, windows)
+                effort_map.add(held.window(part.start, part.stop), top, windows, len(routing.branches))
             for first in range(part.start, part.stop, strip):
                 held.first = max(first - margin, 0)
                 within = slice(first, min(first + strip, part.stop))
@@ -98,7 +98,7 @@ class Router:
         hardness = self._hardness(rows, part)
         if deadline is None:
             planner = Planner(hardness, routing, part, (height, width))
-            return planner.cover(routing.coverage) if self._effort is None else planner.spread(self._effort / 100)
+            return planner.at(routing.price) if self._effort is None else planner.spread(self._effort / 100)
         smallest, *prices = (self._speed(branch, rows.dtype) for branch in (self._smallest, *self._larger))
         planner = Planner(hardness, routing, part, (height, width), prices)
         left = SLACK * (deadline - time.perf_counter()) - smallest * (height - part.start) * width

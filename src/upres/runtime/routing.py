@@ -43,7 +43,6 @@ class Window:
 
 
 class _Total(NamedTuple):
-    gain: float
     area: float
     work: float
 
@@ -91,40 +90,57 @@ class Planner:
             )
             for i, j in sorted(shapes, key=sum)
         }
-        self._all = _Total(float(gains.max(0).sum()), float(area.sum()), 0.0)
+        self._area = float(area.sum())
 
-    def cover(self, share: float) -> list[Window]:
-        """Windows that have a share of the gain to be had, 0 to 1."""
-        return self._search(lambda total: total.gain >= share * self._all.gain)[1]
+    def at(self, price: float) -> list[Window]:
+        """Windows that gain more than their work costs at a price."""
+        _, choices = self._choose(price)
+        windows: list[Window] = []
+
+        def collect(i: int, j: int, row: int, column: int) -> None:
+            choice = int(choices[i, j][row, column])
+            if choice == ROWS:
+                collect(i - 1, j, 2 * row, column)
+                collect(i - 1, j, 2 * row + 1, column)
+            elif choice == COLUMNS:
+                collect(i, j - 1, row, 2 * column)
+                collect(i, j - 1, row, 2 * column + 1)
+            elif choice != NOTHING:
+                tile = Tile(self._span(i, row, 0), self._span(j, column, 1))
+                windows.append(Window(choice + 1, tile))
+
+        for row, column in np.ndindex(choices[self._levels, self._levels].shape):
+            collect(self._levels, self._levels, row, column)
+        return windows
 
     def spread(self, share: float) -> list[Window]:
         """Windows on a share of the picture at most, 0 to 1."""
-        return self._search(lambda total: total.area > share * self._all.area)[0]
+        return self._within(lambda total: total.area <= share * self._area)
 
     def afford(self, limit: float) -> list[Window]:
         """Windows of so much work at most, in pixels at their prices."""
-        return self._search(lambda total: total.work > limit)[0]
+        return self._within(lambda total: total.work <= limit)
 
-    def _search(self, enough: Callable[[_Total], bool]) -> tuple[list[Window], list[Window]]:
-        """The windows at the lowest price at which it is not enough yet, and at the highest at which it is."""
+    def _within(self, allowed: Callable[[_Total], bool]) -> list[Window]:
+        """The windows at the lowest price at which they are allowed."""
         highest = max(float((gains / works[:, None, None]).max()) for gains, _, works in self._blocks.values())
         if highest <= 0:
-            return [], []
+            return []
         low, high = highest / RANGE, 2 * highest
-        if not enough(self._total(low)):
-            return (self._windows(low),) * 2
+        if allowed(self._total(low)):
+            return self.at(low)
         for _ in range(STEPS):
             price = math.sqrt(low * high)
-            if enough(self._total(price)):
-                low = price
-            else:
+            if allowed(self._total(price)):
                 high = price
-        return self._windows(high), self._windows(low)
+            else:
+                low = price
+        return self.at(high)
 
     def _total(self, price: float) -> _Total:
         """Of what is chosen at a price."""
-        value, area, work = self._choose(price)[0].sum((1, 2))
-        return _Total(float(value + price * work), float(area), float(work))
+        _, area, work = self._choose(price)[0].sum((1, 2))
+        return _Total(float(area), float(work))
 
     def _choose(self, price: float) -> tuple[NDArray[np.float32], dict[tuple[int, int], NDArray[np.int64]]]:
         """Value, area and work (3, h, w) of the largest blocks; and of blocks of each shape what is done with them.
@@ -147,26 +163,6 @@ class Planner:
                     choice[better] = how
             best[i, j], choices[i, j] = state, choice
         return best[self._levels, self._levels], choices
-
-    def _windows(self, price: float) -> list[Window]:
-        _, choices = self._choose(price)
-        windows: list[Window] = []
-
-        def collect(i: int, j: int, row: int, column: int) -> None:
-            choice = int(choices[i, j][row, column])
-            if choice == ROWS:
-                collect(i - 1, j, 2 * row, column)
-                collect(i - 1, j, 2 * row + 1, column)
-            elif choice == COLUMNS:
-                collect(i, j - 1, row, 2 * column)
-                collect(i, j - 1, row, 2 * column + 1)
-            elif choice != NOTHING:
-                tile = Tile(self._span(i, row, 0), self._span(j, column, 1))
-                windows.append(Window(choice + 1, tile))
-
-        for row, column in np.ndindex(choices[self._levels, self._levels].shape):
-            collect(self._levels, self._levels, row, column)
-        return windows
 
     def _side(self, level: int, axis: int) -> int:
         """What a window of 2^level cells sees, in LR pixels."""
@@ -249,23 +245,22 @@ class EffortMap:
     Args:
         height: of the LR picture in pixels.
         width: likewise.
-        branches: how many there are.
     """
 
-    def __init__(self, height: int, width: int, branches: int) -> None:
+    def __init__(self, height: int, width: int) -> None:
         self.pixels = np.zeros((height, width, 3), np.uint8)
         """(height, width, 3) uint8, RGB, filled from top to bottom."""
-        places = np.linspace(0, len(COLOURS) - 1, branches)
-        self._colours = np.stack([np.interp(places, range(len(COLOURS)), colour) for colour in COLOURS.T], axis=1)
 
-    def add(self, lr: Samples, top: int, windows: list[Window]) -> None:
-        """Draw rows of the LR picture, (h, W, C) from row ``top`` on, and the windows in them."""
-        grey = (lr[..., :3].mean(2, keepdims=True) * (255 / peak_of(lr.dtype)))[:, :, :1]
+    def add(self, lr: Samples, top: int, windows: list[Window], branches: int) -> None:
+        """Draw rows of the LR picture, (h, W, C) from row ``top`` on, and the windows in them, of so many branches."""
+        places = np.linspace(0, len(COLOURS) - 1, branches)
+        colours = np.stack([np.interp(places, range(len(COLOURS)), colour) for colour in COLOURS.T], axis=1)
+        grey = lr[..., : 3 if lr.shape[2] > 2 else 1].mean(2, keepdims=True) * (255 / peak_of(lr.dtype))
         part = self.pixels[top : top + len(lr)]
-        part[...] = 0.6 * grey + 0.4 * self._colours[0]
+        part[...] = 0.6 * grey + 0.4 * colours[0]
         for window in windows:
             rows, columns = (slice(span.keep_start, span.keep_stop) for span in (window.tile.rows, window.tile.columns))
             inside = self.pixels[rows, columns]
-            colour = self._colours[window.branch]
+            colour = colours[window.branch]
             inside[...] = 0.6 * grey[rows.start - top : rows.stop - top, columns] + 0.4 * colour
             inside[0], inside[:, 0] = colour, colour

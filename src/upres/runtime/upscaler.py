@@ -206,6 +206,8 @@ class Upscaler:
             )
         rows = pixels if isinstance(pixels, Rows) else Rows.of(pixels)
         route = self.route(factor, jpeg_quality)
+        if effort_map and not (route and route[0].card.routing):
+            raise ModelError("one network alone upscales all; --effort-map needs --model auto and 0 < --effort < 100")
         work = [math.prod(model.card.scale for model in route[:place]) ** 2 for place in range(len(route))]
         bands = _spread_bands(rows) if not route else None
         for place, model in enumerate(route):
@@ -265,7 +267,7 @@ class Upscaler:
         """The one branch that all of a picture goes through, if the effort says so."""
         if model.card.routing is None:
             if self._effort is not None or self._budget is not None:
-                raise ModelError(f"{model.card.name} is one network, so there is no effort to choose; use --model auto")
+                raise ModelError(f"{self._name} is one network, so there is no effort to choose; use --model auto")
             return model
         if self._effort in (0, 100):
             return branches_of(model)[-1 if self._effort else 0]

@@ -1,0 +1,183 @@
+"""Several models in one that spends its work where the picture needs it: see `upres.runtime.routing`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from upres.compression.export import write_model
+from upres.errors import ImageError, ModelError
+from upres.images import SUFFIXES, make_lr, read
+from upres.metrics.psnr import luma
+from upres.runtime import Card, Model, Upscaler, bundled, load_model
+from upres.runtime.bundle import ROUTER, bundle, detail_router
+from upres.runtime.card import Routing
+from upres.runtime.engines import open_engine
+from upres.runtime.graph import hardness_graph
+from upres.runtime.routing import Planner
+
+__all__ = ["make_bundle"]
+
+CELL = 24  # LR pixels; smaller ones are told apart no better by their detail, and windows of them cost more
+CONTEXT = 4  # LR pixels; with fewer the windows' borders begin to show in PSNR (docs/routing.md)
+PHOTOGRAPHS = 48
+SIDE = 480  # LR pixels; of larger photographs the middle is taken
+HARDNESSES = np.geomspace(1e4, 1, 81)  # prices that are tried, as the hardness at which the largest branch pays
+
+
+@dataclass(frozen=True)
+class _Example:
+    """A photograph's LR size, the hardness of its cells, and each branch's squared errors in them, summed."""
+
+    size: tuple[int, int]
+    hardness: NDArray[np.float32]
+    areas: NDArray[np.float64]
+    errors: list[NDArray[np.float64]]
+
+
+def make_bundle(
+    branches: Sequence[str],
+    path: Path,
+    photographs: Path,
+    *,
+    loss: float = 0.03,
+    quality: dict[str, float] | None = None,
+) -> Card:
+    """Write models of one scale as one model file, with a router that measures detail and lines that predict gains.
+
+    Args:
+        branches: bundled models or ``.onnx`` files, two or more.
+        path: the ``.onnx`` to write, atomically.
+        photographs: a folder, by which the lines are fitted and the default effort is chosen.
+        loss: dB of PSNR on Y, mean of the photographs; what the default effort may fall behind the largest branch.
+        quality: data set to PSNR in dB, for the card.
+
+    Raises:
+        ModelError: if a model cannot be read, or they do not fit together.
+        ImageError: if the photographs cannot be read, or there are none.
+    """
+    files = [bundled().get(name, Path(name)) for name in branches]
+    opened = sorted(((load_model(file), file) for file in files), key=lambda pair: pair[0].card.multiply_adds)
+    models = [model for model, _ in opened]
+    _check(models)
+    scale, router = models[0].card.scale, detail_router(CELL)
+    upscalers = [
+        Upscaler(file, scale=scale, precision="int8" if model.card.precision == "int8" else "f32")
+        for model, file in opened
+    ]
+    examples = [_example(path, upscalers, router, scale) for path in _photographs(photographs)]
+    gains = [_line(examples, branch) for branch in range(1, len(models))]
+    routing = _priced(Routing(CELL, CONTEXT, 0.0, gains, [model.card for model in models]), examples, loss)
+    largest = models[-1].card
+    card = replace(
+        largest,
+        name=path.stem,
+        network="bundle",
+        arguments={},
+        parameters=sum(model.card.parameters for model in models),
+        multiply_adds=round(_multiply_adds(examples, routing)),
+        precision="int8" if any(model.card.precision == "int8" for model in models) else largest.precision,
+        recipe="",
+        trained="",
+        quality=quality or {},
+        routing=routing,
+    )
+    parts = {ROUTER: router, **{model.card.name: model.onnx for model in models}}
+    write_model(onnx.load_from_string(bundle(parts)), card, path)
+    return card
+
+
+def _check(models: list[Model]) -> None:
+    cards = [model.card for model in models]
+    names = [card.name for card in cards]
+    if len(cards) < 2 or len(set(names)) < len(names):
+        raise ModelError(f"a bundle takes two or more different models, not {', '.join(names)}")
+    if len({card.scale for card in cards}) > 1:
+        scales = ", ".join(f"{card.name} x{card.scale}" for card in cards)
+        raise ModelError(f"the models of a bundle have one scale, but these are {scales}")
+    for card in cards:
+        if card.halo is None or card.routing:
+            kind = "is a bundle itself" if card.routing else "looks at all of the picture at once"
+            raise ModelError(f"{card.name} {kind}, so it cannot be a branch")
+
+
+def _photographs(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise ImageError(f"{folder}: there is no such folder")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise ImageError(f"{folder}: holds no photographs to fit a bundle by")
+    return paths[:: -(-len(paths) // PHOTOGRAPHS)]
+
+
+def _example(path: Path, upscalers: list[Upscaler], router: bytes, scale: int) -> _Example:
+    hr = read(path).rgb8()
+    side = SIDE * scale
+    top, left = (max(0, length - side) // 2 for length in hr.shape[:2])
+    lr, hr = make_lr(hr[top : top + side, left : left + side], scale)
+    height, width = lr.shape[:2]
+    padded = np.pad(lr, ((0, -height % CELL), (0, -width % CELL), (0, 0)), "edge")
+    engine = open_engine("openvino", hardness_graph(router, lr.dtype), "f32", None)
+    target = luma(hr)
+    return _Example(
+        (height, width),
+        engine.run(padded)[..., 0],
+        _cells(np.ones((height, width))),
+        [_cells((luma(upscale(lr)) - target) ** 2, scale) for upscale in upscalers],
+    )
+
+
+def _cells(values: NDArray[np.float64], scale: int = 1) -> NDArray[np.float64]:
+    """Sums of values of SR pixels in the cells."""
+    side = CELL * scale
+    rows, columns = (np.arange(0, length, side) for length in values.shape)
+    return np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1)
+
+
+def _line(examples: list[_Example], branch: int) -> tuple[float, float]:
+    """Up to which hardness a branch gains nothing, and how its gain grows from there; by each photograph's error."""
+    hardness = np.concatenate([example.hardness.ravel() for example in examples])
+    gains = np.concatenate(
+        [((example.errors[0] - example.errors[branch]) / example.errors[-1].sum()).ravel() for example in examples]
+    )
+    weights = np.concatenate([(example.areas / example.errors[-1].sum()).ravel() for example in examples])
+    order = np.argsort(hardness)
+    floor = hardness[order][np.cumsum(gains[order]).argmin()]
+    above = np.maximum(hardness - floor, 0)
+    return float((above * gains).sum() / (weights * above**2).sum()), float(floor)
+
+
+def _routed(example: _Example, routing: Routing) -> tuple[float, float]:
+    """The squared error of a photograph by default, and the multiply-adds, larger branches' alone."""
+    planner = Planner(example.hardness, routing, slice(0, example.size[0]), example.size)
+    error, work = example.errors[0].copy(), 0.0
+    for window in planner.at(routing.price):
+        rows, columns = window.tile.rows, window.tile.columns
+        cells = tuple(slice(span.keep_start // CELL, -(-span.keep_stop // CELL)) for span in (rows, columns))
+        error[cells] = example.errors[window.branch][cells]
+        work += routing.branches[window.branch].multiply_adds * rows.length * columns.length
+    return float(error.sum()), work
+
+
+def _priced(routing: Routing, examples: list[_Example], loss: float) -> Routing:
+    """With the highest price at which no more PSNR is lost than may be."""
+    slope, _ = routing.gains[-1]
+    for hardness in HARDNESSES:
+        # At which the largest branch just pays.
+        priced = replace(routing, price=slope * hardness / routing.branches[-1].multiply_adds)
+        losses = [10 * np.log10(_routed(example, priced)[0] / example.errors[-1].sum()) for example in examples]
+        if np.mean(losses) <= loss:
+            return priced
+    return replace(routing, price=0.0)
+
+
+def _multiply_adds(examples: list[_Example], routing: Routing) -> float:
+    """By LR pixel, by default, of the smallest branch, the windows with their context, and the router: mean."""
+    router = 3 * 9 + 1  # of `detail_router`
+    shares = [_routed(example, routing)[1] / (example.size[0] * example.size[1]) for example in examples]
+    return routing.branches[0].multiply_adds + router + float(np.mean(shares))
