@@ -74,6 +74,9 @@ def command(
     ] = None,
     precision: Annotated[str, typer.Option(help="Of the arithmetic: f32; for models also bf16, int8, auto.")] = "f32",
     threads: Annotated[int | None, typer.Option(min=1, help="Of the engine, at most this many.")] = None,
+    effort: Annotated[
+        float | None, typer.Option(min=0, max=100, help="Of models with several networks; see `upres upscale`.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Images at once. [default: one a core]")] = None,
 ) -> None:
     """Measure models, checkpoints and finished pictures on data sets, beside bicubic."""
@@ -93,7 +96,7 @@ def command(
     prepare(json, csv)
     regions = parse_regions(region or [])
     sources = Models(niqe_model, ma_model)
-    methods = open_methods(models, scale, engine=engine, precision=precision, threads=threads)
+    methods = open_methods(models, scale, engine=engine, precision=precision, threads=threads, effort=effort)
     sets = {r: find_sets(data, r, lr or []) for r in methods}
     check_regions(regions, [pair for found in sets.values() for pairs in found.values() for pair in pairs])
     results: list[Result] = []
@@ -129,4 +132,9 @@ def _print(title: str, results: Sequence[Result], measures: Mapping[str, Measure
         rows.append(line(result.label, result.means))
         rows += [line(f"  {image}", values) for image, values in result.images.items() if images]
     notes = [*results[0].conventions.values(), "All of 8-bit images; the means are over images."]
+    notes += [
+        f"{result.label}: {result.means['multiply_adds']:,.0f} multiply-adds by LR pixel"
+        for result in results
+        if "multiply_adds" in result.means
+    ]
     show(["", *(measure.title for measure in measures.values())], rows, notes, title=title)

@@ -15,16 +15,15 @@ from upres.errors import ImageError, ModelError
 from upres.images import SUFFIXES, make_lr, read
 from upres.metrics.psnr import luma
 from upres.runtime import Card, Model, Upscaler, bundled, load_model
-from upres.runtime.bundle import ROUTER, bundle, detail_router
-from upres.runtime.card import Routing
+from upres.runtime.bundle import DETAIL_MULTIPLY_ADDS, ROUTER, bundle, detail_router
+from upres.runtime.card import CONTEXT, Routing
 from upres.runtime.engines import open_engine
 from upres.runtime.graph import hardness_graph
-from upres.runtime.routing import Planner
+from upres.runtime.routing import Planner, multiply_adds
 
 __all__ = ["make_bundle"]
 
 CELL = 24  # LR pixels; smaller ones are told apart no better by their detail, and windows of them cost more
-CONTEXT = 4  # LR pixels; with fewer the windows' borders begin to show in PSNR (docs/routing.md)
 PHOTOGRAPHS = 48
 SIDE = 480  # LR pixels; of larger photographs the middle is taken
 HARDNESSES = np.geomspace(1e4, 1, 81)  # prices that are tried, as the hardness at which the largest branch pays
@@ -72,16 +71,17 @@ def make_bundle(
     ]
     examples = [_example(path, upscalers, router, scale) for path in _photographs(photographs)]
     gains = [_line(examples, branch) for branch in range(1, len(models))]
-    routing = _priced(Routing(CELL, CONTEXT, 0.0, gains, [model.card for model in models]), examples, loss)
-    largest = models[-1].card
+    cards = [model.card for model in models]
+    routing = _priced(Routing(CELL, CONTEXT, 0.0, gains, cards, DETAIL_MULTIPLY_ADDS), examples, loss)
+    largest = cards[-1]
     card = replace(
         largest,
         name=path.stem,
         network="bundle",
         arguments={},
-        parameters=sum(model.card.parameters for model in models),
-        multiply_adds=round(_multiply_adds(examples, routing)),
-        precision="int8" if any(model.card.precision == "int8" for model in models) else largest.precision,
+        parameters=sum(card.parameters for card in cards),
+        multiply_adds=round(np.mean([_routed(example, routing)[1] for example in examples])),
+        precision="int8" if any(card.precision == "int8" for card in cards) else largest.precision,
         recipe="",
         trained="",
         quality=quality or {},
@@ -153,15 +153,14 @@ def _line(examples: list[_Example], branch: int) -> tuple[float, float]:
 
 
 def _routed(example: _Example, routing: Routing) -> tuple[float, float]:
-    """The squared error of a photograph by default, and the multiply-adds, larger branches' alone."""
-    planner = Planner(example.hardness, routing, slice(0, example.size[0]), example.size)
-    error, work = example.errors[0].copy(), 0.0
-    for window in planner.at(routing.price):
-        rows, columns = window.tile.rows, window.tile.columns
-        cells = tuple(slice(span.keep_start // CELL, -(-span.keep_stop // CELL)) for span in (rows, columns))
+    """The squared error of a photograph by default, and its multiply-adds by LR pixel."""
+    windows = Planner(example.hardness, routing, slice(0, example.size[0]), example.size).at(routing.price)
+    error = example.errors[0].copy()
+    for window in windows:
+        spans = (window.tile.rows, window.tile.columns)
+        cells = tuple(slice(span.keep_start // CELL, -(-span.keep_stop // CELL)) for span in spans)
         error[cells] = example.errors[window.branch][cells]
-        work += routing.branches[window.branch].multiply_adds * rows.length * columns.length
-    return float(error.sum()), work
+    return float(error.sum()), multiply_adds(routing, windows, *example.size)
 
 
 def _priced(routing: Routing, examples: list[_Example], loss: float) -> Routing:
@@ -174,10 +173,3 @@ def _priced(routing: Routing, examples: list[_Example], loss: float) -> Routing:
         if np.mean(losses) <= loss:
             return priced
     return replace(routing, price=0.0)
-
-
-def _multiply_adds(examples: list[_Example], routing: Routing) -> float:
-    """By LR pixel, by default, of the smallest branch, the windows with their context, and the router: mean."""
-    router = 3 * 9 + 1  # of `detail_router`
-    shares = [_routed(example, routing)[1] / (example.size[0] * example.size[1]) for example in examples]
-    return routing.branches[0].multiply_adds + router + float(np.mean(shares))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import warnings
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import onnx
 import torch
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from upres.compression.quantise import Aligned, Quantised, quantise, unquantised
 from upres.compression.reparameterise import merge
@@ -19,8 +22,10 @@ from upres.errors import ImageError
 from upres.images import SUFFIXES, make_lr, read
 from upres.networks import Network, NetworkSpec
 from upres.networks.checkpoint import facts_of, fitted
+from upres.networks.classsr import SUB_IMAGE, ClassSR
 from upres.networks.count import count
-from upres.runtime.card import Card
+from upres.runtime.bundle import ROUTER, bundle
+from upres.runtime.card import CONTEXT, Card, Routing
 from upres.runtime.model import CARD_KEY, bundled, load_model
 
 __all__ = ["export", "load_weights", "to_onnx", "write_model"]
@@ -48,7 +53,7 @@ def export(
 
     Of a quantised network, the file's weights are int8, and ``QuantizeLinear`` and ``DequantizeLinear`` say which
     features are rounded, so that engines compute with integers. What such a network adds to the upscaled picture it
-    makes of the picture's 8 highest bits.
+    makes of the picture's 8 highest bits. ClassSR becomes a model of several branches, routed by its class module.
 
     Args:
         weights: what `load_weights` reads: a checkpoint, a file that a network's authors released, an ``.onnx`` of
@@ -69,31 +74,80 @@ def export(
     """
     file = bundled().get(str(weights), weights)
     spec, network = load_weights(str(file), scale)
-    network = quantise(network, _patches(int8, network)) if int8 else merge(network)
-    counts = count(unquantised(network), 256, 256)
     facts = _facts(file)
-    card = Card(
-        name=path.stem,
-        scale=network.scale,
-        halo=network.halo,
-        alignment=network.alignment,
-        minimum=network.minimum,
-        precision="int8" if isinstance(network, Quantised) else "f32",
+    card = replace(
+        _card(path.stem, network),
         network=spec.name,
         arguments=spec.arguments,
-        parameters=counts.parameters,
-        multiply_adds=round(counts.multiply_adds / 256**2),
         data=data,
         recipe=recipe or facts.get("recipe", ""),
         trained=facts.get("trained", ""),
         licence=licence,
         quality=quality or {},
     )
-    model = onnx.load_from_string(to_onnx(network))
+    if isinstance(network, ClassSR):
+        routing, parts = _branches(network, path.stem, int8)
+        write_model(onnx.load_from_string(bundle(parts)), replace(card, routing=routing), path)
+        return replace(card, routing=routing)
+    network = _ready(network, int8)
     if isinstance(network, Quantised):
-        _fold(model.graph)
-    write_model(model, card, path)
+        card = replace(card, precision="int8")
+    write_model(onnx.load_from_string(to_onnx(network)), card, path)
     return card
+
+
+def _ready(network: Network, int8: Path | None) -> Network:
+    """Merged, and quantised if that is asked for."""
+    return quantise(network, _patches(int8, network)) if int8 else merge(network)
+
+
+def _card(name: str, network: Network) -> Card:
+    """What the network itself tells."""
+    counts = count(unquantised(merge(network)), 256, 256)
+    return Card(
+        name=name,
+        scale=network.scale,
+        halo=network.halo,
+        alignment=network.alignment,
+        minimum=network.minimum,
+        precision="int8" if isinstance(network, Quantised) else "f32",
+        parameters=counts.parameters,
+        multiply_adds=round(counts.multiply_adds / 256**2),
+    )
+
+
+def _branches(network: ClassSR, name: str, int8: Path | None) -> tuple[Routing, dict[str, bytes]]:
+    """ClassSR as a bundle: its class module as the router, which tells the class of cells, and its branches."""
+    branches = [_ready(cast("Network", branch), int8) for branch in network.branches]
+    parts = {f"{name}_{place}": to_onnx(branch) for place, branch in enumerate(branches)}
+    cards = [_card(part, branch) for part, branch in zip(parts, branches, strict=True)]
+    work = count(network.class_module, SUB_IMAGE, SUB_IMAGE).multiply_adds
+    # The lines of neighbouring classes meet half-way between them, where neither gains over the other.
+    gains = [(float(place), place / 2) for place in range(1, len(branches))]
+    return Routing(SUB_IMAGE, CONTEXT, 0.0, gains, cards, round(work / SUB_IMAGE**2)), {
+        ROUTER: _to_onnx(_Classes(network), 2 * SUB_IMAGE, "hardness"),
+        **parts,
+    }
+
+
+class _Classes(nn.Module):
+    """LR (1, 3, H, W) in [0, 1] to the class of each sub-image (1, 1, H/32, W/32): the most probable one's number.
+
+    It leans, by less than a half, to where the others' mean is, so that an order of hardness is left among equals.
+    """
+
+    def __init__(self, network: ClassSR) -> None:
+        super().__init__()
+        self.convolutions, self.dense = network.class_module.convolutions, network.class_module.dense
+
+    def forward(self, lr: Tensor) -> Tensor:
+        features = functional.avg_pool2d(self.convolutions(lr), SUB_IMAGE // 4)
+        logits = functional.conv2d(features, self.dense.weight[:, :, None, None], self.dense.bias)
+        probabilities = torch.softmax(logits, dim=1)
+        places = torch.arange(probabilities.shape[1], dtype=lr.dtype)[:, None, None]
+        most = probabilities.argmax(1, keepdim=True).to(lr.dtype)
+        mean = (probabilities * places).sum(1, keepdim=True)
+        return most + (mean - most).clamp(-0.49, 0.49)
 
 
 def write_model(model: onnx.ModelProto, card: Card, path: Path) -> None:
@@ -162,8 +216,17 @@ def _patches(folder: Path, network: Network) -> list[Tensor]:
 
 def to_onnx(network: Network) -> bytes:
     """The network proper as an ONNX file, for any aligned height and width."""
+    file = _to_onnx(Aligned(network), max(16 * network.alignment, network.minimum), "sr")
+    if not isinstance(network, Quantised):
+        return file
+    model = onnx.load_from_string(file)
+    _fold(model.graph)
+    return bytes(model.SerializeToString())
+
+
+def _to_onnx(module: nn.Module, side: int, output: str) -> bytes:
+    """A module as an ONNX file, for any height and width, traced with an input of a side."""
     buffer = io.BytesIO()
-    side = max(16 * network.alignment, network.minimum)
     with warnings.catch_warnings():
         # The tracing exporter writes the plain operators that engines know best, without another dependency.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -172,12 +235,12 @@ def to_onnx(network: Network) -> bytes:
         # Of the levels of quantisers, which are constants.
         warnings.filterwarnings("ignore", "Converting a tensor to a Python")
         torch.onnx.export(
-            Aligned(network).eval(),
+            module.eval(),
             (torch.zeros(1, 3, side, side),),
             buffer,  # type: ignore[arg-type]
             input_names=["lr"],
-            output_names=["sr"],
-            dynamic_axes={"lr": {2: "height", 3: "width"}, "sr": {2: "rows", 3: "columns"}},
+            output_names=[output],
+            dynamic_axes={"lr": {2: "height", 3: "width"}, output: {2: "rows", 3: "columns"}},
             opset_version=OPSET,
             dynamo=False,
         )

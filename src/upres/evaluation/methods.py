@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from upres.errors import ImageError, MissingExtra, ModelError
 from upres.evaluation.pairs import files_by_name
 from upres.images import read, resize
-from upres.runtime import Upscaler
+from upres.runtime import EffortMap, Upscaler
+from upres.runtime.routing import multiply_adds
 
 __all__ = ["BICUBIC", "CHECKPOINTS", "Method", "open_method", "open_methods"]
 
@@ -33,10 +34,18 @@ class Method:
     """From an image's name and LR (h, w, 3) to SR, uint8; may be called from several threads."""
     engine: str = ""
     precision: str = ""
+    multiply_adds: dict[str, float] | None = None
+    """By LR pixel, as `upres.networks.count` counts them, of the images that ran; where they depend on the image."""
 
 
 def open_method(
-    subject: str, scale: int | None, *, engine: str | None = None, precision: str = "f32", threads: int | None = None
+    subject: str,
+    scale: int | None,
+    *,
+    engine: str | None = None,
+    precision: str = "f32",
+    threads: int | None = None,
+    effort: float | None = None,
 ) -> Method:
     """Prepare what a user named.
 
@@ -48,6 +57,7 @@ def open_method(
         engine: ``openvino`` or ``onnxruntime`` for models (None: openvino), ``torch`` for checkpoints.
         precision: of the arithmetic; models know others than ``f32``, where the processor does.
         threads: at most this many; None for all.
+        effort: of models with several branches, see `upres.Upscaler`; others do without.
 
     Raises:
         ModelError: if there is no such subject, or it has another scale, engine or precision.
@@ -64,10 +74,23 @@ def open_method(
     if engine == "torch":
         raise ModelError(f"{subject}: the torch engine runs checkpoints; models run by openvino or onnxruntime")
     r = scale or Upscaler.native_scale(subject)
-    upscaler = Upscaler(subject, scale=r, engine=engine or "openvino", precision=precision, threads=threads)
-    return Method(
-        path.stem if path.suffix == ".onnx" else subject, r, lambda _, lr: upscaler(lr), engine or "openvino", precision
-    )
+    name, engine = path.stem if path.suffix == ".onnx" else subject, engine or "openvino"
+    options: dict[str, Any] = {"scale": r, "engine": engine, "precision": precision, "threads": threads}
+    upscaler = Upscaler(subject, **options)
+    routing = upscaler.route(r)[0].card.routing
+    if routing is None:
+        return Method(name, r, lambda _, lr: upscaler(lr), engine, precision)
+    if effort is not None:
+        upscaler = Upscaler(subject, **options, effort=effort)
+    spent: dict[str, float] = {}
+
+    def run(image: str, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        drawn = EffortMap(*lr.shape[:2])
+        sr = np.concatenate(list(upscaler.bands(lr, effort_map=drawn)))
+        spent[image] = multiply_adds(routing, drawn.windows, *lr.shape[:2])
+        return sr
+
+    return Method(name, r, run, engine, precision, spent)
 
 
 def open_methods(
@@ -77,6 +100,7 @@ def open_methods(
     engine: str | None = None,
     precision: str = "f32",
     threads: int | None = None,
+    effort: float | None = None,
 ) -> dict[int, list[Method]]:
     """All that a user named, by scale, lowest first; with bicubic first in each, unless one is called so.
 
@@ -85,7 +109,7 @@ def open_methods(
     Raises:
         ValueError: if two of one scale have one name, by which their results could not be told apart.
     """
-    options: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads}
+    options: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads, "effort": effort}
     found: dict[int, dict[str, tuple[str, Method]]] = {}
     for subject in dict.fromkeys(subjects):
         method = open_method(subject, scale, **options)
@@ -121,7 +145,9 @@ def _checkpoint(path: Path, scale: int | None, engine: str | None, precision: st
         import torch
 
         from upres.compression.structure import load
+        from upres.evaluation.sub_images import upscale_sub_images
         from upres.networks.base import upscale_rgb8
+        from upres.networks.classsr import ClassSR
     except ImportError as error:
         raise MissingExtra(f"The workbench ({error.name})", "lab") from None
     if engine not in (None, "torch"):
@@ -131,4 +157,12 @@ def _checkpoint(path: Path, scale: int | None, engine: str | None, precision: st
     if threads:
         torch.set_num_threads(threads)
     _, network = load(path, scale)
+    if isinstance(network, ClassSR):
+        spent: dict[str, float] = {}
+
+        def run(image: str, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            sr, spent[image] = upscale_sub_images(network, lr)
+            return sr
+
+        return Method(path.stem, network.scale, run, "torch", precision, spent)
     return Method(path.stem, network.scale, lambda _, lr: upscale_rgb8(network, lr), "torch", precision)

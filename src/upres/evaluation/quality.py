@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,17 +66,23 @@ def evaluate(
         save.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         images = dict(zip((pair.name for pair in pairs), pool.map(judge, pairs), strict=True))
+    conventions = {
+        name: f"{measure.title}, {measure.better} is better: {measure.convention}" for name, measure in measures.items()
+    }
+    means = {name: measure.mean([values[name] for values in images.values()]) for name, measure in measures.items()}
+    if method.multiply_adds is not None:
+        conventions["multiply_adds"] = "by LR pixel, of the branches that the image went through and what chose them"
+        means["multiply_adds"] = fmean(method.multiply_adds[name] for name in images)
+        for name, values in images.items():
+            values["multiply_adds"] = method.multiply_adds[name]
     return Result(
         method.name,
         method.scale,
         data,
         method.engine,
         method.precision,
-        conventions={
-            name: f"{measure.title}, {measure.better} is better: {measure.convention}"
-            for name, measure in measures.items()
-        },
-        means={name: measure.mean([values[name] for values in images.values()]) for name, measure in measures.items()},
+        conventions=conventions,
+        means=means,
         images=images,
     )
 

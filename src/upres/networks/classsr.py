@@ -17,12 +17,15 @@ from upres.networks.base import Network
 from upres.networks.blocks import convolution, draw, draw_small
 from upres.networks.published import Published, State, length
 
-__all__ = ["PUBLISHED", "ClassModule", "ClassSR", "classsr_carn", "classsr_fsrcnn"]
+__all__ = ["PUBLISHED", "SUB_IMAGE", "ClassModule", "ClassSR", "classsr_carn", "classsr_fsrcnn"]
 
 
 def _carn(scale: int, channels: int) -> Network:
     return carn.CARN(scale, channels, mobile=True, groups=4, scales=(scale,), batch_norm=True)
 
+
+SUB_IMAGE = 32
+"""LR pixels along a side of what is classified."""
 
 BRANCHES: dict[str, tuple[Callable[[int, int], Network], tuple[int, ...]]] = {
     "fsrcnn": (fsrcnn.FSRCNNBranch, (16, 36, 56)),

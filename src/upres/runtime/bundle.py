@@ -9,9 +9,11 @@ import numpy as np
 
 from upres.runtime.model import Model
 
-__all__ = ["ROUTER", "branches_of", "bundle", "detail_router", "router_of"]
+__all__ = ["DETAIL_MULTIPLY_ADDS", "ROUTER", "branches_of", "bundle", "detail_router", "router_of"]
 
 ROUTER = "router"
+DETAIL_MULTIPLY_ADDS = 3 * 9 + 1
+"""Of `detail_router`, per LR pixel."""
 LUMA = (65.481, 128.553, 24.966)
 """Of RGB in [0, 1], in levels of 8 bits: ITU-R BT.601."""
 

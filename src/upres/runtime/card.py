@@ -9,7 +9,10 @@ from typing import Any
 
 from upres.errors import ModelError
 
-__all__ = ["Card", "Routing"]
+__all__ = ["CONTEXT", "Card", "Routing"]
+
+CONTEXT = 4
+"""LR pixels around windows that are enough: docs/routing.md has what fewer and more change."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Routing:
     and from which one on."""
     branches: list[Card]
     """From the smallest to the largest."""
+    multiply_adds: int
+    """Of the router, per LR pixel."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Card:
     """The network's constructor arguments."""
     parameters: int = 0
     multiply_adds: int = 0
-    """Per LR pixel, as `upres.networks.count` counts them."""
+    """Per LR pixel, as `upres.networks.count` counts them; of several branches by default, router included, mean."""
     data: str = ""
     """What it was trained on."""
     recipe: str = ""

@@ -47,7 +47,7 @@ class Router:
     def bands(
         self,
         rows: Rows,
-        upscale: Callable[[AnyRows, Model], Iterator[Samples]],
+        upscale: Callable[[AnyRows, Model, Callable[[float], None] | None], Iterator[Samples]],
         progress: Callable[[float], None] | None,
         deadline: float | None,
         effort_map: EffortMap | None,
@@ -56,7 +56,7 @@ class Router:
 
         Args:
             rows: of the picture.
-            upscale: makes such bands with one network.
+            upscale: makes such bands with one network, and tells its progress.
             progress: told the share that is done.
             deadline: of `time.perf_counter`; instead of an effort.
             effort_map: is told the windows.
@@ -65,7 +65,7 @@ class Router:
         routing, scale = self._routing, self._model.card.scale
         engines = [self._engine(branch, rows.dtype, "windows") for branch in self._larger]
         held, strip = _Held(rows), routing.cell << LEVELS
-        smallest = strips(upscale(held, self._smallest), strip * scale)
+        smallest = strips(upscale(held, self._smallest, None), strip * scale)
         halo = (self._smallest.card.halo or 0) + self._smallest.card.alignment
         margin = max(routing.cell, routing.context, halo) + REACH
         block = max(BLOCK // width // strip, 1) * strip
@@ -74,6 +74,9 @@ class Router:
             windows = self._windows(held, part, deadline)
             if effort_map:
                 effort_map.add(held.window(part.start, part.stop), top, windows, len(routing.branches))
+            if any(window.covers(height, width) for window in windows):
+                yield from upscale(held, self._larger[windows[0].branch - 1], progress)
+                return
             for first in range(part.start, part.stop, strip):
                 held.first = max(first - margin, 0)
                 within = slice(first, min(first + strip, part.stop))
@@ -99,9 +102,9 @@ class Router:
         if deadline is None:
             planner = Planner(hardness, routing, part, (height, width))
             return planner.at(routing.price) if self._effort is None else planner.spread(self._effort / 100)
-        smallest, *prices = (self._speed(branch, rows.dtype) for branch in (self._smallest, *self._larger))
+        prices = [self._speed(branch, rows.dtype) for branch in (self._smallest, *self._larger)]
         planner = Planner(hardness, routing, part, (height, width), prices)
-        left = SLACK * (deadline - time.perf_counter()) - smallest * (height - part.start) * width
+        left = SLACK * (deadline - time.perf_counter()) - prices[0] * (height - part.start) * width
         return planner.afford(left * (part.stop - part.start) / (height - part.start))
 
     def _hardness(self, rows: AnyRows, part: slice) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from upres.runtime.card import Routing
 from upres.runtime.samples import Samples, peak_of
 from upres.runtime.tiles import Span, Tile
 
-__all__ = ["FADE", "LEVELS", "EffortMap", "Planner", "Window", "paint"]
+__all__ = ["FADE", "LEVELS", "EffortMap", "Planner", "Window", "multiply_adds", "paint"]
 
 LEVELS = 3  # windows have 1 to 2 ** LEVELS cells along a side
 CALL = 512  # LR pixels whose work is what it costs to run a window at all
@@ -41,6 +41,10 @@ class Window:
     tile: Tile
     """What it sees, and what is kept of it."""
 
+    def covers(self, height: int, width: int) -> bool:
+        """Whether it is all of a picture, which then needs no other branch."""
+        return (self.tile.rows.kept, self.tile.columns.kept) == (height, width)
+
 
 class _Total(NamedTuple):
     area: float
@@ -58,7 +62,7 @@ class Planner:
         routing: of the model.
         rows: of the picture that the cells are in, in LR pixels.
         size: height and width of the picture in LR pixels.
-        prices: of a pixel in each branch but the first; None for their multiply-adds.
+        prices: of a pixel in each branch; None for their multiply-adds.
     """
 
     def __init__(
@@ -80,20 +84,25 @@ class Planner:
         padded[: hardness.shape[0], : hardness.shape[1]] = hardness
         gains = np.stack([slope * np.maximum(padded - floor, 0) * area for slope, floor in routing.gains])
         if prices is None:
-            prices = [card.multiply_adds for card in routing.branches[1:]]
+            prices = [card.multiply_adds for card in routing.branches]
+        self._prices = prices
         shapes = [(i, j) for i in range(self._levels + 1) for j in range(self._levels + 1) if abs(i - j) <= 1]
         self._blocks = {
             (i, j): (
                 _halved(_halved(gains, 1, i), 2, j),
                 _halved(_halved(area[None], 1, i), 2, j)[0],
-                np.array(prices, np.float32) * (self._side(i, 0) * self._side(j, 1) + CALL),
+                np.array(prices[1:], np.float32) * (self._side(i, 0) * self._side(j, 1) + CALL),
             )
             for i, j in sorted(shapes, key=sum)
         }
         self._area = float(area.sum())
 
     def at(self, price: float) -> list[Window]:
-        """Windows that gain more than their work costs at a price."""
+        """Windows that gain more than their work costs at a price; one, where all of a picture takes less work."""
+        height, width = self._size
+        smallest, largest = self._prices[0], self._prices[-1]
+        if self._rows == slice(0, height) and self._total(price).work > (largest - smallest) * self._area:
+            return [Window(len(self._prices) - 1, Tile(Span(0, height, 0, height), Span(0, width, 0, width)))]
         _, choices = self._choose(price)
         windows: list[Window] = []
 
@@ -185,6 +194,16 @@ def _halved(blocks: NDArray[np.float32], axis: int, times: int) -> NDArray[np.fl
     return summed
 
 
+def multiply_adds(routing: Routing, windows: list[Window], height: int, width: int) -> float:
+    """By LR pixel of a picture: of the router, of the smallest branch, and of what the windows see."""
+    smallest = 0 if any(window.covers(height, width) for window in windows) else routing.branches[0].multiply_adds
+    larger = sum(
+        routing.branches[window.branch].multiply_adds * window.tile.rows.length * window.tile.columns.length
+        for window in windows
+    )
+    return routing.multiply_adds + smallest + larger / (height * width)
+
+
 def paint(
     band: Samples, base: Samples, sr: Samples, tile: Tile, rows: slice, size: tuple[int, int], scale: int
 ) -> None:
@@ -250,12 +269,15 @@ class EffortMap:
     def __init__(self, height: int, width: int) -> None:
         self.pixels = np.zeros((height, width, 3), np.uint8)
         """(height, width, 3) uint8, RGB, filled from top to bottom."""
+        self.windows: list[Window] = []
+        """All of them."""
 
     def add(self, lr: Samples, top: int, windows: list[Window], branches: int) -> None:
         """Draw rows of the LR picture, (h, W, C) from row ``top`` on, and the windows in them, of so many branches."""
         places = np.linspace(0, len(COLOURS) - 1, branches)
         colours = np.stack([np.interp(places, range(len(COLOURS)), colour) for colour in COLOURS.T], axis=1)
         grey = lr[..., : 3 if lr.shape[2] > 2 else 1].mean(2, keepdims=True) * (255 / peak_of(lr.dtype))
+        self.windows += windows
         part = self.pixels[top : top + len(lr)]
         part[...] = 0.6 * grey + 0.4 * colours[0]
         for window in windows:

@@ -326,9 +326,7 @@ class Upscaler:
             self._routers[model.card.name] = Router(model, self._engine, self._effort)
         return self._routers[model.card.name].bands(rows, self._model_bands, progress, deadline, effort_map)
 
-    def _model_bands(
-        self, rows: AnyRows, model: Model, progress: Callable[[float], None] | None = None
-    ) -> Iterator[Samples]:
+    def _model_bands(self, rows: AnyRows, model: Model, progress: Callable[[float], None] | None) -> Iterator[Samples]:
         """Bands of the picture at the scale of a model."""
         engine, card = self._engine(model, rows.dtype), model.card
         height, width, channels = rows.shape
