@@ -12,7 +12,8 @@ from upres.runtime.model import Model
 __all__ = ["DETAIL_MULTIPLY_ADDS", "ROUTER", "branches_of", "bundle", "detail_router", "router_of"]
 
 ROUTER = "router"
-DETAIL_MULTIPLY_ADDS = 3 * 9 + 1
+DETAIL_BLOCK = 6  # LR pixels along a side
+DETAIL_MULTIPLY_ADDS = 3 * (DETAIL_BLOCK - 2) ** 2
 """Of `detail_router`, per LR pixel."""
 LUMA = (65.481, 128.553, 24.966)
 """Of RGB in [0, 1], in levels of 8 bits: ITU-R BT.601."""
@@ -53,28 +54,35 @@ def router_of(model: Model) -> bytes:
 def detail_router(cell: int) -> bytes:
     """A router that measures detail: the mean square of the luma's Laplacian, in levels of 8 bits.
 
+    It is taken where its four neighbours lie in the same block of 6x6 pixels, so that nothing reaches past the picture.
     No classifier that was trained on the gain itself told it better: docs/routing.md.
 
     Args:
-        cell: LR pixels along a side of a cell.
+        cell: LR pixels along a side of a cell, a multiple of 6.
     """
     from onnx import TensorProto, helper, numpy_helper
 
-    laplacian = np.array([[0, -1, 0], [-1, 4, -1], [0, -1, 0]], np.float32)
-    kernel = np.array(LUMA, np.float32)[None, :, None, None] * laplacian
-    tensors = {"kernel": kernel, "border": np.array([0, 0, 1, 1, 0, 0, 1, 1])}
+    inner = range(1, DETAIL_BLOCK - 1)
+    places = [(y, x) for y in inner for x in inner]
+    kernel = np.zeros((len(places), 3, DETAIL_BLOCK, DETAIL_BLOCK), np.float32)
+    for laplacian, (y, x) in zip(kernel, places, strict=True):
+        laplacian[:, y, x] = 4
+        for down, across in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            laplacian[:, y + down, x + across] = -1
+    kernel *= np.array(LUMA, np.float32)[None, :, None, None]
+    side = [cell // DETAIL_BLOCK] * 2
     nodes = [
-        helper.make_node("Pad", ["lr", "border"], ["padded"], mode="edge"),
-        helper.make_node("Conv", ["padded", "kernel"], ["laplacian"]),
-        helper.make_node("Mul", ["laplacian", "laplacian"], ["squares"]),
-        helper.make_node("AveragePool", ["squares"], ["hardness"], kernel_shape=[cell, cell], strides=[cell, cell]),
+        helper.make_node("Conv", ["lr", "kernel"], ["laplacians"], strides=[DETAIL_BLOCK] * 2),
+        helper.make_node("Mul", ["laplacians", "laplacians"], ["squares"]),
+        helper.make_node("AveragePool", ["squares"], ["means"], kernel_shape=side, strides=side),
+        helper.make_node("ReduceMean", ["means", "channels"], ["hardness"], keepdims=1),
     ]
     graph = helper.make_graph(
         nodes,
         ROUTER,
         [helper.make_tensor_value_info("lr", TensorProto.FLOAT, [1, 3, "height", "width"])],
         [helper.make_tensor_value_info("hardness", TensorProto.FLOAT, [1, 1, "rows", "columns"])],
-        [numpy_helper.from_array(value, name) for name, value in tensors.items()],
+        [numpy_helper.from_array(kernel, "kernel"), numpy_helper.from_array(np.array([1]), "channels")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     return bytes(model.SerializeToString())

@@ -67,7 +67,8 @@ class Router:
         held, strip = _Held(rows), routing.cell << LEVELS
         smallest = strips(upscale(held, self._smallest, None), strip * scale)
         halo = (self._smallest.card.halo or 0) + self._smallest.card.alignment
-        margin = max(routing.cell, routing.context, halo) + REACH
+        # Windows that would reach past the picture are moved up, by less than their height.
+        margin = max(strip + 2 * routing.context, halo) + REACH
         block = max(BLOCK // width // strip, 1) * strip
         for top in range(0, height, block):
             part = slice(top, min(top + block, height))
@@ -113,7 +114,8 @@ class Router:
         cell = self._routing.cell
         top, stop = max(part.start - cell, 0), min(part.stop + cell, height)
         lr = rgb(rows.window(top, stop)[..., : 3 if channels > 2 else 1])
-        lr = np.pad(lr, ((0, -len(lr) % cell), (0, -width % cell), (0, 0)), "edge")
+        if len(lr) % cell or width % cell or not lr.flags.c_contiguous:
+            lr = np.pad(lr, ((0, -len(lr) % cell), (0, -width % cell), (0, 0)), "edge")
         hardness = self._engine(self._model, rows.dtype, "hardness").run(lr)[..., 0]
         first = (part.start - top) // cell
         return hardness[first : first + math.ceil((part.stop - part.start) / cell)]
@@ -139,4 +141,6 @@ class _Held:
 
     def window(self, start: int, stop: int) -> Samples:
         """See `Rows.window`."""
+        if start < self.first:
+            raise ValueError(f"row {start} was let go; the first held is {self.first}")
         return self._rows.window(self.first, stop)[start - self.first :]

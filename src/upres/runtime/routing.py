@@ -25,7 +25,8 @@ __all__ = ["FADE", "LEVELS", "EffortMap", "Planner", "Window", "multiply_adds", 
 LEVELS = 3  # windows have 1 to 2 ** LEVELS cells along a side
 CALL = 512  # LR pixels whose work is what it costs to run a window at all
 FADE = 1  # LR pixels on each side of a window's border over which what is inside fades in
-STEPS = 10  # of the search for a price
+PRICES = 24  # that are tried at once
+ROUNDS = 2  # of trying prices, each between two of the ones before
 RANGE = 1e4  # between the highest and the lowest price
 NOTHING, ROWS, COLUMNS = -1, -2, -3
 
@@ -46,9 +47,11 @@ class Window:
         return (self.tile.rows.kept, self.tile.columns.kept) == (height, width)
 
 
-class _Total(NamedTuple):
-    area: float
-    work: float
+class _Totals(NamedTuple):
+    """Of the windows at several prices."""
+
+    area: NDArray[np.float32]
+    work: NDArray[np.float32]
 
 
 class Planner:
@@ -89,8 +92,8 @@ class Planner:
         shapes = [(i, j) for i in range(self._levels + 1) for j in range(self._levels + 1) if abs(i - j) <= 1]
         self._blocks = {
             (i, j): (
-                _halved(_halved(gains, 1, i), 2, j),
-                _halved(_halved(area[None], 1, i), 2, j)[0],
+                _halved(_halved(gains, -2, i), -1, j),
+                _halved(_halved(area, -2, i), -1, j),
                 np.array(prices[1:], np.float32) * (self._side(i, 0) * self._side(j, 1) + CALL),
             )
             for i, j in sorted(shapes, key=sum)
@@ -99,15 +102,15 @@ class Planner:
 
     def at(self, price: float) -> list[Window]:
         """Windows that gain more than their work costs at a price; one, where all of a picture takes less work."""
+        totals, choices = self._choose(np.array([price]))
         height, width = self._size
         smallest, largest = self._prices[0], self._prices[-1]
-        if self._rows == slice(0, height) and self._total(price).work > (largest - smallest) * self._area:
+        if self._rows == slice(0, height) and totals.work[0] > (largest - smallest) * self._area:
             return [Window(len(self._prices) - 1, Tile(Span(0, height, 0, height), Span(0, width, 0, width)))]
-        _, choices = self._choose(price)
         windows: list[Window] = []
 
         def collect(i: int, j: int, row: int, column: int) -> None:
-            choice = int(choices[i, j][row, column])
+            choice = int(choices[i, j][0, row, column])
             if choice == ROWS:
                 collect(i - 1, j, 2 * row, column)
                 collect(i - 1, j, 2 * row + 1, column)
@@ -115,63 +118,57 @@ class Planner:
                 collect(i, j - 1, row, 2 * column)
                 collect(i, j - 1, row, 2 * column + 1)
             elif choice != NOTHING:
-                tile = Tile(self._span(i, row, 0), self._span(j, column, 1))
-                windows.append(Window(choice + 1, tile))
+                windows.append(Window(choice + 1, Tile(self._span(i, row, 0), self._span(j, column, 1))))
 
-        for row, column in np.ndindex(choices[self._levels, self._levels].shape):
+        for row, column in np.ndindex(choices[self._levels, self._levels].shape[1:]):
             collect(self._levels, self._levels, row, column)
         return windows
 
     def spread(self, share: float) -> list[Window]:
         """Windows on a share of the picture at most, 0 to 1."""
-        return self._within(lambda total: total.area <= share * self._area)
+        return self._within(lambda totals: totals.area <= share * self._area)
 
     def afford(self, limit: float) -> list[Window]:
         """Windows of so much work at most, in pixels at their prices."""
-        return self._within(lambda total: total.work <= limit)
+        return self._within(lambda totals: totals.work <= limit)
 
-    def _within(self, allowed: Callable[[_Total], bool]) -> list[Window]:
+    def _within(self, allowed: Callable[[_Totals], NDArray[np.bool_]]) -> list[Window]:
         """The windows at the lowest price at which they are allowed."""
         highest = max(float((gains / works[:, None, None]).max()) for gains, _, works in self._blocks.values())
         if highest <= 0:
             return []
-        low, high = highest / RANGE, 2 * highest
-        if allowed(self._total(low)):
-            return self.at(low)
-        for _ in range(STEPS):
-            price = math.sqrt(low * high)
-            if allowed(self._total(price)):
-                high = price
-            else:
-                low = price
+        high, low = 2 * highest, highest / RANGE  # at the first there are none
+        for _ in range(ROUNDS):
+            prices = np.geomspace(high, low, PRICES)
+            refused = np.flatnonzero(~allowed(self._choose(prices)[0]))
+            if not len(refused):
+                return self.at(low)
+            if refused[0] == 0:
+                return []
+            high, low = prices[refused[0] - 1], prices[refused[0]]
         return self.at(high)
 
-    def _total(self, price: float) -> _Total:
-        """Of what is chosen at a price."""
-        _, area, work = self._choose(price)[0].sum((1, 2))
-        return _Total(float(area), float(work))
-
-    def _choose(self, price: float) -> tuple[NDArray[np.float32], dict[tuple[int, int], NDArray[np.int64]]]:
-        """Value, area and work (3, h, w) of the largest blocks; and of blocks of each shape what is done with them.
+    def _choose(self, prices: NDArray[np.float64]) -> tuple[_Totals, dict[tuple[int, int], NDArray[np.int64]]]:
+        """At each price the totals; and what is done with the blocks of each shape, (prices, h, w).
 
         That is a branch, by its place after the first, or `NOTHING`, `ROWS` or `COLUMNS`: to halve them.
         """
-        best: dict[tuple[int, int], NDArray[np.float32]] = {}
+        best: dict[tuple[int, int], NDArray[np.float32]] = {}  # value, area and work: (3, prices, h, w)
         choices: dict[tuple[int, int], NDArray[np.int64]] = {}
         for (i, j), (gains, area, works) in self._blocks.items():
-            values = gains - np.float32(price) * works[:, None, None]
-            choice = values.argmax(0)
-            worth = values.max(0)
-            state = np.where(worth > 0, np.stack([worth, area, works[choice]]), 0)
+            values = gains - np.multiply.outer(prices, works)[..., None, None].astype(np.float32)
+            choice, worth = values.argmax(1), values.max(1)
+            state = np.where(worth > 0, np.stack([worth, np.broadcast_to(area, worth.shape), works[choice]]), 0)
             choice[worth <= 0] = NOTHING
-            for halves, axis, how in (((i - 1, j), 1, ROWS), ((i, j - 1), 2, COLUMNS)):
+            for halves, axis, how in (((i - 1, j), -2, ROWS), ((i, j - 1), -1, COLUMNS)):
                 if halves in best:
                     halved = _halved(best[halves], axis, 1)
                     better = halved[0] > state[0]
                     state = np.where(better, halved, state)
                     choice[better] = how
             best[i, j], choices[i, j] = state, choice
-        return best[self._levels, self._levels], choices
+        _, areas, spent = best[self._levels, self._levels].sum((2, 3))
+        return _Totals(areas, spent), choices
 
     def _side(self, level: int, axis: int) -> int:
         """What a window of 2^level cells sees, in LR pixels."""
@@ -187,9 +184,9 @@ class Planner:
 
 
 def _halved(blocks: NDArray[np.float32], axis: int, times: int) -> NDArray[np.float32]:
-    """Sums of as many neighbours along an axis as two to so many powers."""
-    shape = list(blocks.shape)
-    shape[axis : axis + 1] = [shape[axis] >> times, 1 << times]
+    """Sums of 2^times neighbours along one of the last two axes."""
+    axis += blocks.ndim
+    shape = (*blocks.shape[:axis], blocks.shape[axis] >> times, 1 << times, *blocks.shape[axis + 1 :])
     summed: NDArray[np.float32] = blocks.reshape(shape).sum(axis + 1)
     return summed
 

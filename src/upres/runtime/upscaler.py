@@ -308,7 +308,7 @@ class Upscaler:
                 graph = hardness_graph(router_of(model), dtype)
             else:
                 graph = picture_graph(model.card, model.onnx, dtype)
-            self._engines[key] = open_engine(name, graph, precision, threads, recurring=use == "tiles")
+            self._engines[key] = open_engine(name, graph, precision, threads, windows=use == "windows")
         return self._engines[key]
 
     def _bands_of(

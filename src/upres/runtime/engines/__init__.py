@@ -28,7 +28,7 @@ class Engine(Protocol):
 
 
 def open_engine(
-    name: str, graph: PictureGraph, precision: str, threads: int | None, *, recurring: bool = True
+    name: str, graph: PictureGraph, precision: str, threads: int | None, *, windows: bool = False
 ) -> Engine:
     """Prepare an engine for a graph.
 
@@ -37,7 +37,7 @@ def open_engine(
         graph: what it runs.
         precision: ``f32`` or ``bf16``; what the arithmetic is done in where the model is not quantised.
         threads: at most this many, or None for all that the machine has.
-        recurring: whether code for one shape may be worth its while, as it is where many tiles or pictures are of one.
+        windows: whether inputs are of a few shapes in turn, instead of all tiles of a picture of one.
 
     Raises:
         ModelError: for an unknown name, or a precision that the engine or the processor lacks.
@@ -46,7 +46,7 @@ def open_engine(
     if name == "openvino":
         from upres.runtime.engines.openvino import OpenVINOEngine
 
-        return OpenVINOEngine(graph, precision, threads, recurring)
+        return OpenVINOEngine(graph, precision, threads, windows)
     if name == "onnxruntime":
         from upres.runtime.engines.onnxruntime import ONNXRuntimeEngine
 

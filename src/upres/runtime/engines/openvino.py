@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ def has_bf16() -> bool:
 
 
 KEPT_KERNELS = 64  # of code for any shape; by default it is 5000, half a megabyte for every new shape of a picture
+PATIENCE = 8  # windows of a shape that run by the code for any
+KEPT_WINDOWS = 16  # shapes of windows, of which compiled code is held
 KEPT = 4  # shapes beside those of tiles, of which compiled code is held
 
 
@@ -47,13 +50,14 @@ class OpenVINOEngine:
     """Compiles for the shapes of large pictures' tiles, and for others that come twice in a row.
 
     Code for one shape runs half as long as code for any, but to make it takes the time of several small pictures.
-    That for tiles is kept on disk. Where shapes do not recur, all run by the code for any.
+    That for tiles is kept on disk. Of windows, which are of few shapes in turn, it compiles for those that have come
+    often enough to pay for it, and keeps that on disk too.
     """
 
-    def __init__(self, graph: PictureGraph, precision: str, threads: int | None, recurring: bool) -> None:
+    def __init__(self, graph: PictureGraph, precision: str, threads: int | None, windows: bool) -> None:
         if precision == "bf16" and not has_bf16():
             raise ModelError("this processor does not compute bf16; use --precision f32")
-        self._graph, self._threads, self._recurring = graph, threads, recurring
+        self._graph, self._threads, self._windows = graph, threads, windows
         self._options: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": precision,
             "PERFORMANCE_HINT": "LATENCY",
@@ -63,18 +67,18 @@ class OpenVINOEngine:
             self._options["INFERENCE_NUM_THREADS"] = threads
         self._cache = _cache_folder()
         self._requests: dict[Shape, Any] = {}
-        self._last: Shape = ()
+        self._last: Shape | None = None
+        self._came: Counter[Shape] = Counter()
 
     def run(self, lr: NDArray[Any]) -> NDArray[Any]:
         """See `upres.runtime.engines.Engine.run`."""
         shape = lr.shape
         with ONE_AT_A_TIME:
-            tiled = _is_tile(shape)
-            fixed = self._recurring and (tiled or shape == self._last or shape in self._requests)
-            known = shape if fixed else ()
-            self._last = shape
+            frequent = self._is_window(shape) if self._windows else _is_tile(shape)
+            known = shape if frequent or shape in self._requests or shape == self._last else ()
+            self._last = None if self._windows else shape
             if known not in self._requests:
-                self._requests[known] = self._compile(known, kept=tiled or not known)
+                self._requests[known] = self._compile(known, kept=frequent or not known)
                 self._forget()
             (sr,) = self._requests[known].infer([lr[None]], share_inputs=True, share_outputs=True).values()
             return self._graph.picture(sr, len(lr), self._threads)
@@ -88,9 +92,14 @@ class OpenVINOEngine:
         return core().compile_model(model, "CPU", self._options | options).create_infer_request()
 
     def _forget(self) -> None:
-        others = [shape for shape in self._requests if shape and not _is_tile(shape)]
-        for shape in others[:-KEPT]:
+        others = [shape for shape in self._requests if shape and (self._windows or not _is_tile(shape))]
+        for shape in others[: -KEPT_WINDOWS if self._windows else -KEPT]:
             del self._requests[shape]
+            del self._came[shape]
+
+    def _is_window(self, shape: Shape) -> bool:
+        self._came[shape] += 1
+        return self._came[shape] > PATIENCE
 
 
 def _is_tile(shape: Shape) -> bool:
