@@ -149,7 +149,8 @@ def _line(examples: list[_Example], branch: int) -> tuple[float, float]:
     order = np.argsort(hardness)
     floor = hardness[order][np.cumsum(gains[order]).argmin()]
     above = np.maximum(hardness - floor, 0)
-    return float((above * gains).sum() / (weights * above**2).sum()), float(floor)
+    squares = (weights * above**2).sum()
+    return float((above * gains).sum() / squares) if squares else 0.0, float(floor)
 
 
 def _routed(example: _Example, routing: Routing) -> tuple[float, float]:

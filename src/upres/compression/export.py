@@ -18,7 +18,7 @@ from torch.nn import functional
 from upres.compression.quantise import Aligned, Quantised, quantise, unquantised
 from upres.compression.reparameterise import merge
 from upres.compression.structure import load
-from upres.errors import ImageError
+from upres.errors import ImageError, ModelError
 from upres.images import SUFFIXES, make_lr, read
 from upres.networks import Network, NetworkSpec
 from upres.networks.checkpoint import facts_of, fitted
@@ -168,12 +168,15 @@ def load_weights(path: str, scale: int | None = None) -> tuple[NetworkSpec, Netw
 
     Raises:
         ValueError: if the file cannot be read, or its weights are not there as the network has them.
-        ModelError: if an ``.onnx`` cannot be read or has no card.
+        ModelError: if an ``.onnx`` cannot be read, has no card, or is of several networks.
     """
     file = bundled().get(path, Path(path))
     if file.suffix != ".onnx":
         return load(file, scale)
     model = load_model(file)
+    if model.card.routing:
+        names = ", ".join(card.name for card in model.card.routing.branches)
+        raise ModelError(f"{path} is several networks, {names}: take one of them")
     weights = onnx.load_from_string(model.onnx).graph.initializer
     state = {
         tensor.name.removeprefix(WRAPPER): torch.tensor(numpy_helper.to_array(tensor))

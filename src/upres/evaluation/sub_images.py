@@ -36,6 +36,8 @@ def upscale_sub_images(network: ClassSR, lr: NDArray[np.uint8]) -> tuple[NDArray
 
     def run(tile: Tile) -> NDArray[np.uint8]:
         part = lr[tile.rows.start : tile.rows.stop, tile.columns.start : tile.columns.stop]
+        below, beside = tile.rows.length - len(part), tile.columns.length - part.shape[1]
+        part = np.pad(part, ((0, below), (0, beside), (0, 0)))  # of pictures below the minimum, as networks pad
         values = torch.tensor(part).permute(2, 0, 1)[None] / 255
         with torch.inference_mode():
             branch = int(network.classify(values).argmax())
