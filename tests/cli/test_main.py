@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from upres.cli import upscale
 from upres.cli.main import app
+from upres.errors import ModelError
 from upres.images import FORMATS, MAX_MEGAPIXELS, Metadata, Picture, read, write
 from upres.runtime.engines import ENGINES, PRECISIONS
 from upres.runtime.upscaler import DENOISE
@@ -95,6 +96,14 @@ def test_folders_report_bad_files_at_the_end(picture: Path) -> None:
         (["--size", "12", "{}"], "WIDTHxHEIGHT"),
         (["--size", "0x5", "{}"], "at least 1"),
         (["--size", "5x5", "--scale", "2", "{}"], "not both"),
+        (["--effort", "101", "{}"], "'--effort'"),
+        (["--effort", "50", "{}"], "fast is one network"),
+        (["--budget", "2s", "{}"], "fast is one network"),
+        (["--effort", "50", "--budget", "2s", "{}"], "not both"),
+        (["--budget", "soon", "{}"], "2s or 500ms"),
+        (["--budget", "0s", "{}"], "2s or 500ms"),
+        (["--budget", "-1s", "{}"], "2s or 500ms"),
+        (["--budget", "2 minutes", "{}"], "2s or 500ms"),
         (["--model", "none", "{}"], "choose one of"),
         (["--quality", "0", "{}"], "'--quality'"),
         (["--format", "xyz", "{}"], "'xyz'"),
@@ -112,6 +121,57 @@ def test_wrong_usage_is_status_2_and_one_sentence(picture: Path, words: list[str
     assert result.exit_code == 2, result.output
     assert says in " ".join(result.output.replace("│", " ").split())
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("2s", 2), ("500ms", 0.5), ("0.25s", 0.25), (".5s", 0.5), ("3", 3), ("1.5S", 1.5)]
+)
+def test_budgets_are_times(picture: Path, monkeypatch: pytest.MonkeyPatch, text: str, seconds: float) -> None:
+    asked: list[float] = []
+
+    def refuse(*_: object, budget: float, **__: object) -> None:
+        asked.append(budget)
+        raise ModelError("enough")
+
+    monkeypatch.setattr("upres.runtime.Upscaler", refuse)
+    assert upres("--budget", text, picture).exit_code == 2
+    assert asked == [seconds]
+
+
+def test_effort_decides_what_larger_networks_make(tmp_path: Path, two_branches: Path) -> None:
+    noise = np.random.default_rng(0).uniform(-1, 1, (144, 144, 3)) * np.linspace(5, 50, 144)[:, None]  # ever harder
+    noise = (200 + noise).astype(np.uint8)
+    write(tmp_path / "a.png", Picture(noise))
+    means = []
+    for options in (["--effort", 0], ["--effort", 50], ["--effort", 100], ["--budget", "60s"], []):
+        result = upres(tmp_path / "a.png", "-m", two_branches, "-s", 2, "--overwrite", *options)
+        assert result.exit_code == 0, result.output
+        means.append(read(tmp_path / "a_x2.png").pixels.mean())
+    plain = noise.mean()
+    assert means[0] == pytest.approx(plain)
+    assert plain / 2 + 10 < means[1] < plain - 10
+    assert means[2:] == pytest.approx([plain / 2] * 3, abs=1)
+
+
+def test_an_effort_map_is_drawn_for_one_picture_by_several_networks(
+    tmp_path: Path, picture: Path, two_branches: Path
+) -> None:
+    drawn = tmp_path / "map.png"
+    result = upres(picture, "-m", two_branches, "-s", 2, "--effort-map", drawn)
+    assert result.exit_code == 0, result.output
+    assert read(drawn).pixels.shape == read(picture).pixels.shape == (37, 51, 3)
+    drawn.unlink()
+    alone = upres(picture, "--effort-map", drawn)
+    assert alone.exit_code != 0
+    assert "one network alone" in alone.output
+    assert not drawn.exists()
+    assert not picture.with_name("photo_x4.png").exists()
+    write(tmp_path / "second.png", Picture(np.zeros((8, 8, 3), np.uint8)))
+    several = upres(picture, tmp_path / "second.png", "-m", two_branches, "-s", 3, "--effort-map", drawn)
+    assert several.exit_code == 2
+    assert "draws one picture, and there are 2" in several.output
+    assert not drawn.exists()
+    assert not list(tmp_path.glob("*_x3.png"))
 
 
 def test_the_choices_are_the_ones_that_there_are() -> None:

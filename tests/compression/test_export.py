@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
+from tests.networks.test_classsr import small
 from upres.cli.main import app
 from upres.compression.export import export, load_weights
 from upres.compression.reparameterise import merge
@@ -125,3 +126,34 @@ def test_weights_that_a_model_has_no_more_are_named(tmp_path: Path) -> None:
     export(tmp_path / "n.safetensors", tmp_path / "n.onnx")
     with pytest.raises(ValueError, match=r"n.onnx: its weights cannot be trained further: .* is missing"):
         load_weights(str(tmp_path / "n.onnx"))
+
+
+PATCHES = np.array([[0, 0, 2, 0, 0], [0, 0, 0, 0, 0], [1, 0, 0, 0, 0], [0, 0, 0, 1, 0]])
+"""Classes of sub-images of a picture that is easy but for a few."""
+
+
+def test_classsr_becomes_a_bundle_in_which_each_sub_image_takes_its_branch(tmp_path: Path) -> None:
+    network = small().eval()
+    spec = NetworkSpec("classsr", {"scale": 4, "base": "fsrcnn", "channels": [4, 8, 12]})
+    save_checkpoint(tmp_path / "a.safetensors", spec, network)
+    card = export(tmp_path / "a.safetensors", tmp_path / "a.onnx")
+    assert load_model(tmp_path / "a.onnx").card == card
+    assert card.routing
+    assert card.routing.cell == 32
+    assert [branch.name for branch in card.routing.branches] == ["a_0", "a_1", "a_2"]
+    costs = [branch.multiply_adds for branch in card.routing.branches]
+    assert costs == sorted(costs)
+    assert card.routing.multiply_adds == round(3_833_952 / 32**2)  # the authors' count of the class module
+    brightness = np.array([230, 128, 25], np.uint8)[PATCHES]
+    lr = np.repeat(brightness.repeat(32, 0).repeat(32, 1)[..., None], 3, axis=2)
+    expected = [upscale_rgb8(branch, lr).astype(int) for branch in network.branches]
+    assert len({tuple(picture[4 * 16, 4 * 16]) for picture in expected}) == 3, "branches are to differ"
+    for engine in ("openvino", "onnxruntime"):
+        sr = Upscaler(tmp_path / "a.onnx", scale=4, engine=engine, precision="f32", threads=1)(lr)
+        wrong = []
+        for (row, column), branch in np.ndenumerate(PATCHES):
+            top, left = (4 * (32 * place + 12) for place in (row, column))
+            middle = (slice(top, top + 32), slice(left, left + 32))
+            if np.abs(sr[middle] - expected[branch][middle]).max() > 1:
+                wrong.append((row, column))
+        assert not wrong, engine

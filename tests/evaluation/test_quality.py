@@ -180,3 +180,15 @@ def test_mean_psnr_is_that_of_the_default_convention(photographs: Path) -> None:
     found = mean_psnr(lambda lr: resize(lr, scale=3), photographs, 3)
     assert found == evaluate(open_method("bicubic", 3), pairs, chosen(3, "psnr_y")).means["psnr_y"]
     assert read(pairs[0].hr).rgb8().shape == (176, 240, 3)
+
+
+def test_the_work_of_a_bundle_is_stated_beside_its_quality(photographs: Path, two_branches: Path) -> None:
+    write(photographs / "blank.png", Picture(np.full((60, 60, 3), 127, np.uint8)))
+    pairs = find_pairs(photographs, 2)
+    result = evaluate(open_method(str(two_branches), 2), pairs, chosen(2, "psnr_y"))
+    spent = {name: values["multiply_adds"] for name, values in result.images.items()}
+    assert spent["blank"] == 48 + 10 < spent["0"]
+    assert result.means["multiply_adds"] == pytest.approx(np.mean(list(spent.values())))
+    assert "by LR pixel" in result.conventions["multiply_adds"]
+    plain = evaluate(open_method("bicubic", 2), pairs, chosen(2, "psnr_y"))
+    assert set(plain.means) == set(plain.conventions) == set(plain.images["0"]) == {"psnr_y"}

@@ -78,6 +78,27 @@ def test_every_picture_is_judged_on_its_own(tmp_path: Path, bundle: Any) -> None
     assert result.models == ()
 
 
+def test_a_map_of_the_effort_has_the_size_of_the_source(tmp_path: Path, two_branches: Path) -> None:
+    pixels = np.full((96, 192, 3), 127, np.uint8)
+    pixels[:, 144:] = np.random.default_rng(0).integers(0, 256, (96, 48, 3))
+    write(tmp_path / "a.png", Picture(pixels))
+    job, drawn = Job(tmp_path / "a.png", tmp_path / "b.png"), tmp_path / "maps" / "map.png"
+    (result,) = run([job], Upscaler(two_branches, scale=2), effort_map=drawn)
+    assert result.error is None
+    assert result.models == ("two_x2",)
+    shown = read(drawn).pixels.astype(int)
+    assert shown.shape == (96, 192, 3)
+    redness = shown[..., 0] - shown[..., 2]
+    assert redness[:, :144].max() < 0 < redness[:, 144:].min()
+
+
+def test_without_branches_there_is_no_map_and_no_picture(tmp_path: Path, of_kind: Any, upscaler: Upscaler) -> None:
+    write(tmp_path / "a.png", Picture(of_kind(3, np.uint8)))
+    (result,) = run([Job(tmp_path / "a.png", tmp_path / "b.png")], upscaler, effort_map=tmp_path / "map.png")
+    assert "one network alone" in str(result.error)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_stopping_leaves_no_partial_files(tmp_path: Path, photograph: Any, upscaler: Upscaler) -> None:
     jobs = []
     for number in range(6):

@@ -172,5 +172,5 @@ def _priced(routing: Routing, examples: list[_Example], loss: float) -> Routing:
         priced = replace(routing, price=slope * hardness / routing.branches[-1].multiply_adds)
         losses = [10 * np.log10(_routed(example, priced)[0] / example.errors[-1].sum()) for example in examples]
         if np.mean(losses) <= loss:
-            return priced
-    return replace(routing, price=0.0)
+            break
+    return priced

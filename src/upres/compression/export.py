@@ -36,6 +36,8 @@ WRAPPER = "network."
 CALIBRATION_PATCHES = 32
 CALIBRATION_SIDE = 96  # LR pixels
 OPSET = 18
+NEXT_TO_NOTHING = 1e-4
+"""Of the gain that a class is above the one before; what decides between branches that are equally good."""
 
 
 def export(
@@ -124,7 +126,8 @@ def _branches(network: ClassSR, name: str, int8: Path | None) -> tuple[Routing, 
     work = count(network.class_module, SUB_IMAGE, SUB_IMAGE).multiply_adds
     # The lines of neighbouring classes meet half-way between them, where neither gains over the other.
     gains = [(float(place), place / 2) for place in range(1, len(branches))]
-    return Routing(SUB_IMAGE, CONTEXT, 0.0, gains, cards, round(work / SUB_IMAGE**2)), {
+    price = NEXT_TO_NOTHING / cards[-1].multiply_adds
+    return Routing(SUB_IMAGE, CONTEXT, price, gains, cards, round(work / SUB_IMAGE**2)), {
         ROUTER: _to_onnx(_Classes(network), 2 * SUB_IMAGE, "hardness"),
         **parts,
     }

@@ -77,11 +77,11 @@ def open_method(
     name, engine = path.stem if path.suffix == ".onnx" else subject, engine or "openvino"
     options: dict[str, Any] = {"scale": r, "engine": engine, "precision": precision, "threads": threads}
     upscaler = Upscaler(subject, **options)
+    if effort is not None and upscaler.route(r)[0].card.routing:
+        upscaler = Upscaler(subject, **options, effort=effort)
     routing = upscaler.route(r)[0].card.routing
     if routing is None:
         return Method(name, r, lambda _, lr: upscaler(lr), engine, precision)
-    if effort is not None:
-        upscaler = Upscaler(subject, **options, effort=effort)
     spent: dict[str, float] = {}
 
     def run(image: str, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
