@@ -14,7 +14,7 @@ from upres.runtime.tiles import Span, Tile
 CELL, CONTEXT = 8, 2
 
 
-def routing(*lines: tuple[float, float], costs: tuple[int, ...] = (10, 100, 400)) -> Routing:
+def routing(*lines: tuple[float, float], costs: tuple[int, ...] = (10_000, 100_000, 400_000)) -> Routing:
     """Of a first branch and one more for each line of gain."""
     cards = [Card(f"b{place}_x2", 2, 5, multiply_adds=cost) for place, cost in enumerate(costs[: len(lines) + 1])]
     return Routing(CELL, CONTEXT, 0.0, list(lines), cards, 3)
@@ -93,7 +93,7 @@ def test_what_can_be_afforded_is_not_exceeded() -> None:
     planner = Planner(hard(*size), PAIR, slice(0, 160), size, prices=[1.0, 5.0])
     for limit in (0.0, 1e4, 5e4, 1e5):
         windows = planner.afford(limit)
-        work = sum(5.0 * (w.tile.rows.length * w.tile.columns.length + CALL) for w in windows)
+        work = sum(5.0 * (w.tile.rows.length * w.tile.columns.length + CALL) for w in windows)  # of the largest branch
         assert work <= limit
         assert bool(windows) == (limit > 0)
 
@@ -107,7 +107,7 @@ def test_where_windows_would_cost_more_than_the_whole_picture_it_goes_whole() ->
     size = (64, 64)
     windows = Planner(np.full((8, 8), 1e6, np.float32), PAIR, slice(0, 64), size).at(1e-6)
     assert [window.covers(*size) for window in windows] == [True]
-    assert multiply_adds(PAIR, windows, *size) == 3 + 100
+    assert multiply_adds(PAIR, windows, *size) == 3 + 100_000
 
 
 @pytest.mark.parametrize("lines", [((1.0, 0.0),), ((1.0, 0.0), (2.5, 10.0))])
@@ -125,7 +125,7 @@ def test_no_other_way_to_halve_a_picture_is_worth_more(lines: Any, price: float)
             [min(CELL * side + 2 * CONTEXT, limit) for side, limit in zip(part.shape, (64, 16), strict=True)]
         )
         gain = (slope * np.maximum(part - floor, 0)).sum() * CELL**2
-        return float(gain - price * prices[branch + 1] * (seen + CALL))
+        return float(gain - price * (prices[branch + 1] * seen + prices[-1] * CALL))
 
     cuts = [
         [hardness],
@@ -196,7 +196,7 @@ def test_the_pictures_own_borders_do_not_fade_but_those_of_a_band_do() -> None:
 def test_what_is_paid_counts_the_router_the_smallest_branch_and_all_that_windows_see() -> None:
     size = (32, 64)
     windows = [Window(1, window(8, 16, 8, 16, size)), Window(1, window(0, 8, 0, 8, size))]
-    assert multiply_adds(PAIR, windows, *size) == 3 + 10 + 100 * (12 * 12 + 10 * 10) / (32 * 64)
+    assert multiply_adds(PAIR, windows, *size) == 3 + 10_000 + 100_000 * (12 * 12 + 10 * 10) / (32 * 64)
 
 
 @pytest.mark.parametrize(("channels", "dtype"), [*product([1, 2, 3, 4], [np.uint8, np.uint16, np.float32])])

@@ -23,7 +23,8 @@ from upres.runtime.tiles import Span, Tile
 __all__ = ["FADE", "LEVELS", "EffortMap", "Planner", "Window", "multiply_adds", "paint"]
 
 LEVELS = 3  # windows have 1 to 2 ** LEVELS cells along a side
-CALL = 512  # LR pixels whose work is what it costs to run a window at all
+CALL = 800  # LR pixels of the largest branch, whose work is what it costs to run and to paint a window at all
+MOVE = 1100  # multiply-adds whose time it takes to move an SR pixel's bytes
 FADE = 1  # LR pixels on each side of a window's border over which what is inside fades in
 PRICES = 24  # that are tried at once
 ROUNDS = 2  # of trying prices, each between two of the ones before
@@ -65,7 +66,7 @@ class Planner:
         routing: of the model.
         rows: of the picture that the cells are in, in LR pixels.
         size: height and width of the picture in LR pixels.
-        prices: of a pixel in each branch; None for their multiply-adds.
+        prices: of an LR pixel in each branch; None for their multiply-adds and what moving its result costs.
     """
 
     def __init__(
@@ -87,14 +88,14 @@ class Planner:
         padded[: hardness.shape[0], : hardness.shape[1]] = hardness
         gains = np.stack([slope * np.maximum(padded - floor, 0) * area for slope, floor in routing.gains])
         if prices is None:
-            prices = [card.multiply_adds for card in routing.branches]
+            prices = [card.multiply_adds + MOVE * card.scale**2 for card in routing.branches]
         self._prices = prices
         shapes = [(i, j) for i in range(self._levels + 1) for j in range(self._levels + 1) if abs(i - j) <= 1]
         self._blocks = {
             (i, j): (
                 _halved(_halved(gains, -2, i), -1, j),
                 _halved(_halved(area, -2, i), -1, j),
-                np.array(prices[1:], np.float32) * (self._side(i, 0) * self._side(j, 1) + CALL),
+                np.array(prices[1:], np.float32) * (self._side(i, 0) * self._side(j, 1)) + CALL * prices[-1],
             )
             for i, j in sorted(shapes, key=sum)
         }
