@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from upres.images import read
-from upres.runtime import Card
+from upres.runtime import Card, routing
 from upres.runtime import bundle as bundles
 from upres.runtime.card import Routing
 from upres.runtime.model import CARD_KEY
@@ -96,15 +96,21 @@ def bundle(
 @pytest.fixture(scope="session")
 def two_branches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that doubles both sides and, where a picture has detail, halves its brightness: by the larger branch."""
-    cards = [Card("plain_x2", 2, 0, multiply_adds=10), Card("dim_x2", 2, 0, multiply_adds=100)]
+    cards = [Card("plain_x2", 2, 0, multiply_adds=10**7), Card("dim_x2", 2, 0, multiply_adds=10**8)]
     parts = {bundles.ROUTER: bundles.detail_router(6)}
     parts |= {card.name: _dimming(card.name, 2, share) for card, share in zip(cards, (1.0, 0.5), strict=True)}
     model = onnx.load_from_string(bundles.bundle(parts))
-    card = Card("two_x2", 2, 0, routing=Routing(6, 4, 0.01, [(1.0, 0.0)], cards, 48))
+    card = Card("two_x2", 2, 0, routing=Routing(6, 4, 1e-8, [(1.0, 0.0)], cards, 48))
     model.metadata_props.add(key=CARD_KEY, value=card.to_json())
     path = tmp_path_factory.mktemp("two_branches") / "two_x2.onnx"
     path.write_bytes(model.SerializeToString())
     return path
+
+
+@pytest.fixture
+def cheap_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows cost what they see alone; else pictures as small as tests' go through one branch whole."""
+    monkeypatch.setattr(routing, "CALL", 0)
 
 
 def _dimming(name: str, scale: int, share: float) -> bytes:

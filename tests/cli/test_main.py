@@ -138,6 +138,7 @@ def test_budgets_are_times(picture: Path, monkeypatch: pytest.MonkeyPatch, text:
     assert asked == [seconds]
 
 
+@pytest.mark.usefixtures("cheap_windows")
 def test_effort_decides_what_larger_networks_make(tmp_path: Path, two_branches: Path) -> None:
     noise = np.random.default_rng(0).uniform(-1, 1, (144, 144, 3)) * np.linspace(5, 50, 144)[:, None]  # ever harder
     noise = (200 + noise).astype(np.uint8)

@@ -45,6 +45,7 @@ def test_branches_go_from_the_smallest_to_the_largest(
     assert [path.name for path in tmp_path.iterdir()] == ["mine_x4.onnx"]
 
 
+@pytest.mark.usefixtures("cheap_windows")
 def test_the_default_loses_what_was_asked_and_saves_work(tmp_path: Path, photographs: Path) -> None:
     fast, fine = (mean_psnr(Upscaler(name, precision="f32"), photographs, 4) for name in ("fast_x4", "fine_x4"))
     work = {}

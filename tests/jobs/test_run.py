@@ -78,6 +78,7 @@ def test_every_picture_is_judged_on_its_own(tmp_path: Path, bundle: Any) -> None
     assert result.models == ()
 
 
+@pytest.mark.usefixtures("cheap_windows")
 def test_a_map_of_the_effort_has_the_size_of_the_source(tmp_path: Path, two_branches: Path) -> None:
     pixels = np.full((96, 192, 3), 127, np.uint8)
     pixels[:, 144:] = np.random.default_rng(0).integers(0, 256, (96, 48, 3))

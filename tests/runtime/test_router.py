@@ -15,8 +15,10 @@ from upres.images import Rows, make_lr, read
 from upres.runtime import EffortMap, Upscaler, bundled, load_model, router
 from upres.runtime.bundle import ROUTER, bundle, detail_router
 from upres.runtime.card import Routing
+from upres.runtime.routing import Plan
 
-CELL = 12
+CELL = 24
+pytestmark = pytest.mark.usefixtures("cheap_windows")
 ENGINES = ["openvino", "onnxruntime"]
 
 
@@ -25,10 +27,10 @@ def routed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of fast_x4 and fine_x4, which takes the latter where the Laplacian is above 8 levels."""
     models = [load_model(bundled()[name]) for name in ("fast_x4", "fine_x4")]
     cards = [model.card for model in models]
-    routing = Routing(CELL, 4, 64 / cards[1].multiply_adds, [(1.0, 16.0)], cards, 48)
+    spent = Routing(CELL, 4, 64 / cards[1].multiply_adds, [(1.0, 16.0)], cards, 48)
     parts = {ROUTER: detail_router(CELL), **{model.card.name: model.onnx for model in models}}
     path = tmp_path_factory.mktemp("routed") / "routed_x4.onnx"
-    card = dataclasses.replace(cards[1], name=path.stem, routing=routing)
+    card = dataclasses.replace(cards[1], name=path.stem, routing=spent)
     write_model(onnx.load_from_string(bundle(parts)), card, path)
     return path
 
@@ -50,7 +52,7 @@ def inside(drawn: EffortMap) -> NDArray[np.bool_]:
     """The SR pixels that windows keep, but for those that fade."""
     height, width, _ = drawn.pixels.shape
     mask = np.zeros((4 * height, 4 * width), bool)
-    for window in drawn.windows:
+    for window in drawn.plans[0].windows:
         rows, columns = (
             slice(4 * (span.keep_start + (span.keep_start > 0)), 4 * (span.keep_stop - (span.keep_stop < side)))
             for span, side in ((window.tile.rows, height), (window.tile.columns, width))
@@ -73,11 +75,12 @@ def test_what_is_flat_stays_with_the_smallest_branch(
 ) -> None:
     sr, drawn = run(Upscaler(routed, effort=effort, precision="f32"), halves)
     fast, fine = (Upscaler(name, precision="f32")(halves) for name in ("fast_x4", "fine_x4"))
-    assert drawn.windows
-    assert all(window.tile.columns.keep_start >= 96 - CELL for window in drawn.windows)
+    (plan,) = drawn.plans
+    assert plan.base == 0
+    assert all(window.tile.columns.keep_start >= 96 for window in plan.windows)
     assert np.array_equal(sr[:, : 4 * 80], fast[:, : 4 * 80])
     within = inside(drawn)
-    assert within.mean() > 0.2
+    assert within.mean() > 0.05
     difference = np.abs(sr[within].astype(int) - fine[within])
     assert difference.max() <= 16  # by what little context leaves out
     assert np.mean(difference > 1) < 0.005
@@ -89,10 +92,10 @@ def test_a_blank_page_costs_nothing_more_and_a_page_of_print_goes_to_the_largest
     page = np.where(rng.random((120, 160, 1)) < 0.4, 20, 240).repeat(3, 2).astype(np.uint8)
     upscaler = Upscaler(routed, precision="f32")
     sr, drawn = run(upscaler, blank)
-    assert drawn.windows == []
+    assert drawn.plans == [Plan(0, [])]
     assert np.array_equal(sr, Upscaler("fast", precision="f32")(blank))
     sr, drawn = run(upscaler, page)
-    assert [window.covers(120, 160) for window in drawn.windows] == [True]
+    assert drawn.plans == [Plan(1, [])]
     assert np.array_equal(sr, Upscaler("fine", precision="f32")(page))
 
 
@@ -119,11 +122,12 @@ def test_any_size(routed: Path, size: tuple[int, int], effort: float | None) -> 
 def test_windows_are_the_largest_branch_where_a_strip_ends_with_the_picture_too(
     routed: Path, photograph: NDArray[np.uint8], size: tuple[int, int]
 ) -> None:
-    lr = np.pad(photograph, ((0, 40), (0, 0), (0, 0)), "reflect")[: size[0], : size[1]]
-    sr, drawn = run(Upscaler(routed, effort=80, precision="f32"), lr)
+    lr = np.pad(photograph, ((0, 40), (0, 0), (0, 0)), "reflect")[: size[0], : size[1]].copy()
+    lr[:, : size[1] // 2] = 127
+    sr, drawn = run(Upscaler(routed, effort=70, precision="f32"), lr)
     fine = Upscaler("fine_x4", precision="f32")(lr)
     within = inside(drawn)
-    assert within.mean() > 0.2
+    assert within.mean() > 0.05
     assert np.mean(np.abs(sr[within].astype(int) - fine[within]) > 1) < 0.01
 
 
@@ -144,15 +148,13 @@ def test_rows_that_come_in_bands_give_the_same_bytes(
 
 def test_both_engines_agree(routed: Path, photograph: NDArray[np.uint8]) -> None:
     pytest.importorskip("onnxruntime")
-    first, second = (
-        Upscaler(routed, effort=50, engine=engine, precision="f32")(photograph).astype(int) for engine in ENGINES
-    )
+    first, second = (Upscaler(routed, engine=engine, precision="f32")(photograph).astype(int) for engine in ENGINES)
     assert np.abs(first - second).max() <= 1
 
 
 def test_a_budget_buys_what_fits_into_it(routed: Path, photograph: NDArray[np.uint8]) -> None:
     sr, drawn = run(Upscaler(routed, budget=1e-4, precision="f32"), photograph)
-    assert drawn.windows == []
+    assert drawn.plans == [Plan(0, [])]
     assert np.array_equal(sr, Upscaler("fast", precision="f32")(photograph))
     sr, drawn = run(Upscaler(routed, budget=600, precision="f32"), photograph)
     assert np.array_equal(sr, Upscaler("fine", precision="f32")(photograph))
@@ -186,7 +188,7 @@ def test_windows_leave_no_seams(shared: Path, routed: Path, effort: float) -> No
         whole = Upscaler("fine_x4", precision="f32")(lr)
         for name, picture in (("routed", sr), ("whole", whole)):
             luma = picture.mean(2)
-            for window in drawn.windows:
+            for window in drawn.plans[0].windows:
                 rows, columns = window.tile.rows, window.tile.columns
                 inside = slice(4 * rows.keep_start, 4 * rows.keep_stop)
                 for border in {columns.keep_start, columns.keep_stop} - {0, lr.shape[1]}:

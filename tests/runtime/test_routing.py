@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from upres.runtime import routing as routing_module
 from upres.runtime.card import Card, Routing
-from upres.runtime.routing import CALL, EffortMap, Planner, Window, multiply_adds, paint
+from upres.runtime.routing import CALL, EffortMap, Plan, Planner, Window, multiply_adds, paint
 from upres.runtime.tiles import Span, Tile
 
 CELL, CONTEXT = 8, 2
@@ -39,24 +40,25 @@ def kept(windows: list[Window], height: int, width: int) -> NDArray[np.int64]:
 
 
 @pytest.mark.parametrize("size", [(64, 64), (61, 130), (8, 8), (5, 200), (97, 3)])
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_windows_keep_no_pixel_twice_and_see_what_surrounds_them(size: tuple[int, int], share: float) -> None:
+@pytest.mark.parametrize("effort", [0.1, 0.5, 0.9])
+def test_windows_keep_no_pixel_twice_and_see_what_surrounds_them(size: tuple[int, int], effort: float) -> None:
     height, width = size
-    windows = Planner(hard(*size), PAIR, slice(0, height), size).spread(share)
-    if not any(window.covers(*size) for window in windows):
-        counts = kept(windows, *size)
-        assert counts.max() <= 1
-        assert counts.mean() <= share
-    for window in windows:
+    plan = Planner(hard(*size), PAIR, slice(0, height), size).spread(effort)
+    assert kept(plan.windows, *size).max() <= 1
+    for window in plan.windows:
+        assert window.branch > plan.base
         for span, side in ((window.tile.rows, height), (window.tile.columns, width)):
             assert 0 <= span.start <= span.keep_start < span.keep_stop <= span.stop <= side
             assert span.start in (0, span.keep_start - CONTEXT) or span.stop == side
             assert span.stop >= min(span.keep_stop + CONTEXT, side)
 
 
-def test_windows_of_rows_in_the_middle_lie_in_them_and_see_beyond() -> None:
+def test_windows_of_rows_in_the_middle_lie_in_them_and_see_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routing_module, "CALL", 0)
     height, width, rows = 200, 96, slice(64, 128)
-    windows = Planner(hard(64, width), PAIR, rows, (height, width)).spread(1)
+    hardness = np.zeros((8, 12), np.float32)
+    hardness[:, 2:6] = 100
+    windows = Planner(hardness, PAIR, rows, (height, width), [1.0, 20.0], base=0).spread(0.9).windows
     assert windows
     assert all(
         rows.start <= window.tile.rows.keep_start < window.tile.rows.keep_stop <= rows.stop for window in windows
@@ -65,67 +67,84 @@ def test_windows_of_rows_in_the_middle_lie_in_them_and_see_beyond() -> None:
     assert any(window.tile.rows.stop == 128 + CONTEXT for window in windows)
 
 
-def test_windows_of_few_shapes_fit_into_the_picture() -> None:
+def test_windows_are_of_few_shapes() -> None:
     size = (200, 150)
     sizes = set()
-    for share in (0.2, 0.4, 0.6):
-        for window in Planner(hard(*size), PAIR, slice(0, 200), size).spread(share):
-            if not window.covers(*size):
-                sizes |= {window.tile.rows.length, window.tile.columns.length}
+    for effort in (0.2, 0.4, 0.6):
+        for window in Planner(hard(*size), PAIR, slice(0, 200), size).spread(effort).windows:
+            sizes |= {window.tile.rows.length, window.tile.columns.length}
+    assert sizes
     assert sizes <= {CELL * 2**level + 2 * CONTEXT for level in range(4)}
 
 
-def test_the_hardest_cells_are_first_and_more_effort_takes_more() -> None:
+def test_the_hardest_cells_are_first() -> None:
     size = (256, 256)
     hardness = np.zeros((32, 32), np.float32)
     hardness[:8, :8], hardness[16:24, 16:24] = 100, 50
     planner = Planner(hardness, PAIR, slice(0, 256), size)
-    assert kept(planner.spread(0.07), *size)[:64, :64].all()
-    assert kept(planner.spread(0.07), *size).sum() == 64**2
-    assert kept(planner.spread(0.2), *size).sum() == 2 * 64**2
-    areas = [kept(Planner(hard(*size), PAIR, slice(0, 256), size).spread(e / 20), *size).mean() for e in range(1, 18)]
-    assert areas == sorted(areas)
-    assert areas[9] > 0.4
+    assert kept(planner.spread(0.12).windows, *size)[:64, :64].all()
+    assert kept(planner.spread(0.12).windows, *size).sum() == 64**2
+    assert kept(planner.spread(0.3).windows, *size).sum() == 2 * 64**2
 
 
-def test_what_can_be_afforded_is_not_exceeded() -> None:
-    size = (160, 240)
-    planner = Planner(hard(*size), PAIR, slice(0, 160), size, prices=[1.0, 5.0])
-    for limit in (0.0, 1e4, 5e4, 1e5):
-        windows = planner.afford(limit)
-        work = sum(5.0 * (w.tile.rows.length * w.tile.columns.length + CALL) for w in windows)  # of the largest branch
-        assert work <= limit
-        assert bool(windows) == (limit > 0)
+def work(plan: Plan, costs: list[float], size: tuple[int, int]) -> float:
+    """What a plan costs, in pixels times the costs of its branches."""
+    windows = sum(costs[w.branch] * w.tile.rows.length * w.tile.columns.length for w in plan.windows)
+    return costs[plan.base] * size[0] * size[1] + windows + costs[-1] * CALL * len(plan.windows)
 
 
-def test_where_nothing_is_hard_there_are_no_windows() -> None:
+def test_efforts_and_budgets_are_kept_and_more_brings_more() -> None:
+    size, costs = (160, 240), [1.0, 5.0, 12.0]
+    hardness, lines = hard(*size), ((1.0, 0.0), (1.5, 10.0))
+    planner = Planner(hardness, routing(*lines), slice(0, 160), size, costs)
+    pixels = size[0] * size[1]
+    gains = []
+    for effort in np.linspace(0, 1, 21):
+        plan = planner.spread(effort)
+        assert work(plan, costs, size) <= pixels * (1 + effort * 11) * (1 + 1e-6)
+        branch = np.full(size, plan.base)
+        for window in plan.windows:
+            rows, columns = window.tile.rows, window.tile.columns
+            branch[rows.keep_start : rows.keep_stop, columns.keep_start : columns.keep_stop] = window.branch
+        cells = hardness.repeat(CELL, 0).repeat(CELL, 1)[: size[0], : size[1]]
+        gained = [np.zeros(size), *(slope * np.maximum(cells - floor, 0) for slope, floor in lines)]
+        gains.append(np.choose(branch, gained).sum())
+    assert np.all(np.diff(gains) >= -1e-3 * gains[-1])
+    assert gains[0] == 0
+    assert gains[10] > 0.6 * gains[-1]
+    assert planner.spread(1.0) == Plan(2, [])
+    assert planner.afford(0.0) == Plan(0, [])
+
+
+def test_where_nothing_is_hard_the_smallest_branch_does_all() -> None:
     planner = Planner(np.full((8, 8), 3, np.float32), routing((1.0, 4.0)), slice(0, 64), (64, 64))
-    assert planner.at(0.0) == planner.spread(0.9) == planner.afford(1e9) == []
+    assert planner.at(0.0) == planner.spread(0.9) == planner.afford(1e9) == Plan(0, [])
 
 
-def test_where_windows_would_cost_more_than_the_whole_picture_it_goes_whole() -> None:
+def test_where_all_is_hard_the_largest_branch_does_all() -> None:
     size = (64, 64)
-    windows = Planner(np.full((8, 8), 1e6, np.float32), PAIR, slice(0, 64), size).at(1e-6)
-    assert [window.covers(*size) for window in windows] == [True]
-    assert multiply_adds(PAIR, windows, *size) == 3 + 100_000
+    plan = Planner(np.full((8, 8), 1e6, np.float32), PAIR, slice(0, 64), size).at(1e-6)
+    assert plan == Plan(1, [])
+    assert multiply_adds(PAIR, plan, *size) == 3 + 100_000
 
 
 @pytest.mark.parametrize("lines", [((1.0, 0.0),), ((1.0, 0.0), (2.5, 10.0))])
-@pytest.mark.parametrize("price", [0.1, 1.0, 5.0])
-def test_no_other_way_to_halve_a_picture_is_worth_more(lines: Any, price: float) -> None:
-    """By brute force: all ways to cut 2 x 2 cells into halves, and all branches for each part."""
+@pytest.mark.parametrize("price", [0.1, 1.0, 5.0, 30.0])
+def test_no_other_plan_is_worth_more(lines: Any, price: float) -> None:
+    """By brute force: all branches for the whole, all ways to halve 2 x 2 cells, and all branches for each part."""
     hardness = np.array([[30, 2], [4, 90]], np.float32)
-    made = routing(*lines)
-    prices = [0.0, 0.01, 0.04][: len(lines) + 1]
-    planner = Planner(hardness, made, slice(0, 16), (64, 16), prices)  # of the first rows of a picture
+    costs = [0.001, 0.01, 0.04][: len(lines) + 1]
+    planner = Planner(hardness, routing(*lines), slice(0, 16), (64, 16), costs)  # of the first rows of a picture
 
-    def worth(part: NDArray[np.float32], branch: int) -> float:
-        slope, floor = lines[branch]
+    def gain(part: NDArray[np.float32], branch: int) -> float:
+        slope, floor = [(0.0, 0.0), *lines][branch]
+        return float((slope * np.maximum(part - floor, 0)).sum() * CELL**2)
+
+    def worth(part: NDArray[np.float32], branch: int, base: int) -> float:
         seen = np.prod(
             [min(CELL * side + 2 * CONTEXT, limit) for side, limit in zip(part.shape, (64, 16), strict=True)]
         )
-        gain = (slope * np.maximum(part - floor, 0)).sum() * CELL**2
-        return float(gain - price * (prices[branch + 1] * seen + prices[-1] * CALL))
+        return float(gain(part, branch) - gain(part, base) - price * (costs[branch] * seen + costs[-1] * CALL))
 
     cuts = [
         [hardness],
@@ -137,13 +156,18 @@ def test_no_other_way_to_halve_a_picture_is_worth_more(lines: Any, price: float)
         [hardness[:1, :1], hardness[1:, :1], hardness[:, 1:]],
         [hardness[:1, :1], hardness[:1, 1:], hardness[1:, :1], hardness[1:, 1:]],
     ]
-    best = max(sum(max(0.0, *(worth(part, b) for b in range(len(lines)))) for part in cut) for cut in cuts)
-    chosen = 0.0
-    for window in planner.at(price):
-        places = [
-            slice(span.keep_start // CELL, span.keep_stop // CELL) for span in (window.tile.rows, window.tile.columns)
-        ]
-        chosen += worth(hardness[places[0], places[1]], window.branch - 1)
+    whole = [gain(hardness, base) - price * costs[base] * 16 * 16 for base in range(len(costs))]
+    best = max(
+        whole[base] + sum(max(0.0, *(worth(part, b, base) for b in range(base + 1, len(costs))), 0.0) for part in cut)
+        for base in range(len(costs))
+        for cut in cuts
+    )
+    plan = planner.at(price)
+    chosen = whole[plan.base]
+    for window in plan.windows:
+        spans = (window.tile.rows, window.tile.columns)
+        rows, columns = (slice(span.keep_start // CELL, span.keep_stop // CELL) for span in spans)
+        chosen += worth(hardness[rows, columns], window.branch, plan.base)
     assert chosen == pytest.approx(best, rel=1e-5)
 
 
@@ -195,15 +219,15 @@ def test_the_pictures_own_borders_do_not_fade_but_those_of_a_band_do() -> None:
 
 def test_what_is_paid_counts_the_router_the_smallest_branch_and_all_that_windows_see() -> None:
     size = (32, 64)
-    windows = [Window(1, window(8, 16, 8, 16, size)), Window(1, window(0, 8, 0, 8, size))]
-    assert multiply_adds(PAIR, windows, *size) == 3 + 10_000 + 100_000 * (12 * 12 + 10 * 10) / (32 * 64)
+    plan = Plan(0, [Window(1, window(8, 16, 8, 16, size)), Window(1, window(0, 8, 0, 8, size))])
+    assert multiply_adds(PAIR, plan, *size) == 3 + 10_000 + 100_000 * (12 * 12 + 10 * 10) / (32 * 64)
 
 
 @pytest.mark.parametrize(("channels", "dtype"), [*product([1, 2, 3, 4], [np.uint8, np.uint16, np.float32])])
 def test_an_effort_map_shows_the_picture_tinted_by_branch(of_kind: Any, channels: int, dtype: Any) -> None:
     lr = of_kind(channels, dtype, height=32, width=32)
     drawn = EffortMap(32, 32)
-    drawn.add(lr, 0, [Window(1, window(8, 16, 8, 16, (32, 32)))], 2)
+    drawn.add(lr, 0, Plan(0, [Window(1, window(8, 16, 8, 16, (32, 32)))]), 2)
     redness = drawn.pixels[..., 0].astype(int) - drawn.pixels[..., 2]
     assert redness[8:16, 8:16].min() > 0
     assert redness[20:].max() < 0

@@ -155,13 +155,13 @@ def _line(examples: list[_Example], branch: int) -> tuple[float, float]:
 
 def _routed(example: _Example, routing: Routing) -> tuple[float, float]:
     """The squared error of a photograph by default, and its multiply-adds by LR pixel."""
-    windows = Planner(example.hardness, routing, slice(0, example.size[0]), example.size).at(routing.price)
-    error = example.errors[0].copy()
-    for window in windows:
+    plan = Planner(example.hardness, routing, slice(0, example.size[0]), example.size).at(routing.price)
+    error = example.errors[plan.base].copy()
+    for window in plan.windows:
         spans = (window.tile.rows, window.tile.columns)
         cells = tuple(slice(span.keep_start // CELL, -(-span.keep_stop // CELL)) for span in spans)
         error[cells] = example.errors[window.branch][cells]
-    return float(error.sum()), multiply_adds(routing, windows, *example.size)
+    return float(error.sum()), multiply_adds(routing, plan, *example.size)
 
 
 def _priced(routing: Routing, examples: list[_Example], loss: float) -> Routing:

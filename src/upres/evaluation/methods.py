@@ -87,7 +87,7 @@ def open_method(
     def run(image: str, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
         drawn = EffortMap(*lr.shape[:2])
         sr = np.concatenate(list(upscaler.bands(lr, effort_map=drawn)))
-        spent[image] = multiply_adds(routing, drawn.windows, *lr.shape[:2])
+        spent[image] = multiply_adds(routing, drawn.plans[0], *lr.shape[:2])
         return sr
 
     return Method(name, r, run, engine, precision, spent)

@@ -14,7 +14,7 @@ from upres.images.rows import Rows, strips
 from upres.runtime.bundle import branches_of
 from upres.runtime.engines import Engine
 from upres.runtime.model import Model
-from upres.runtime.routing import LEVELS, EffortMap, Planner, Window, paint
+from upres.runtime.routing import LEVELS, EffortMap, Plan, Planner, paint
 from upres.runtime.samples import REACH, AnyRows, Samples, rgb, upscale_tile
 
 __all__ = ["Router", "Use"]
@@ -41,7 +41,7 @@ class Router:
     ) -> None:
         assert model.card.routing
         self._routing, self._model, self._engine, self._effort = model.card.routing, model, engine, effort
-        self._smallest, *self._larger = branches_of(model)
+        self._branches = branches_of(model)
         self._speeds: dict[tuple[str, str], float] = {}
 
     def bands(
@@ -59,53 +59,58 @@ class Router:
             upscale: makes such bands with one network, and tells its progress.
             progress: told the share that is done.
             deadline: of `time.perf_counter`; instead of an effort.
-            effort_map: is told the windows.
+            effort_map: is told the plans.
         """
         height, width, _ = rows.shape
         routing, scale = self._routing, self._model.card.scale
-        engines = [self._engine(branch, rows.dtype, "windows") for branch in self._larger]
         held, strip = _Held(rows), routing.cell << LEVELS
-        smallest = strips(upscale(held, self._smallest, None), strip * scale)
-        halo = (self._smallest.card.halo or 0) + self._smallest.card.alignment
-        # Windows that would reach past the picture are moved up, by less than their height.
-        margin = max(strip + 2 * routing.context, halo) + REACH
         block = max(BLOCK // width // strip, 1) * strip
-        for top in range(0, height, block):
-            part = slice(top, min(top + block, height))
-            windows = self._windows(held, part, deadline)
+        part = slice(0, min(block, height))
+        plan = self._plan(held, part, deadline, None)
+        base = self._branches[plan.base]
+        if part.stop == height and not plan.windows:
             if effort_map:
-                effort_map.add(held.window(part.start, part.stop), top, windows, len(routing.branches))
-            if any(window.covers(height, width) for window in windows):
-                yield from upscale(held, self._larger[windows[0].branch - 1], progress)
-                return
+                effort_map.add(held.window(0, height), 0, plan, len(self._branches))
+            yield from upscale(held, base, progress)
+            return
+        bands = strips(upscale(held, base, None), strip * scale)
+        # Windows that would reach past the picture are moved up, by less than their height.
+        margin = max(strip + 2 * routing.context, (base.card.halo or 0) + base.card.alignment) + REACH
+        for top in range(0, height, block):
+            if top:
+                part = slice(top, min(top + block, height))
+                plan = self._plan(held, part, deadline, plan.base)
+            if effort_map:
+                effort_map.add(held.window(part.start, part.stop), top, plan, len(self._branches))
             for first in range(part.start, part.stop, strip):
                 held.first = max(first - margin, 0)
                 within = slice(first, min(first + strip, part.stop))
-                base = next(smallest)
-                band = base
-                for window in windows:
+                whole = next(bands)
+                band = whole
+                for window in plan.windows:
                     if not within.start <= window.tile.rows.keep_start < within.stop:
                         continue
                     if deadline and time.perf_counter() > deadline:
                         break
-                    if band is base:
-                        band = base.copy()
-                    sr = upscale_tile(engines[window.branch - 1].run, held, window.tile, scale)
-                    paint(band, base, sr, window.tile, within, (height, width), scale)
+                    if band is whole:
+                        band = whole.copy()
+                    engine = self._engine(self._branches[window.branch], rows.dtype, "windows")
+                    sr = upscale_tile(engine.run, held, window.tile, scale)
+                    paint(band, whole, sr, window.tile, within, (height, width), scale)
                 if progress:
                     progress(within.stop / height)
                 yield band
 
-    def _windows(self, rows: AnyRows, part: slice, deadline: float | None) -> list[Window]:
-        """What larger branches upscale in some rows of a picture."""
+    def _plan(self, rows: AnyRows, part: slice, deadline: float | None, base: int | None) -> Plan:
+        """What upscales some rows of a picture."""
         (height, width, _), routing = rows.shape, self._routing
         hardness = self._hardness(rows, part)
         if deadline is None:
-            planner = Planner(hardness, routing, part, (height, width))
+            planner = Planner(hardness, routing, part, (height, width), base=base)
             return planner.at(routing.price) if self._effort is None else planner.spread(self._effort / 100)
-        prices = [self._speed(branch, rows.dtype) for branch in (self._smallest, *self._larger)]
-        planner = Planner(hardness, routing, part, (height, width), prices)
-        left = SLACK * (deadline - time.perf_counter()) - prices[0] * (height - part.start) * width
+        costs = [self._speed(branch, rows.dtype) for branch in self._branches]
+        planner = Planner(hardness, routing, part, (height, width), costs, base)
+        left = SLACK * (deadline - time.perf_counter())
         return planner.afford(left * (part.stop - part.start) / (height - part.start))
 
     def _hardness(self, rows: AnyRows, part: slice) -> NDArray[np.float32]:

@@ -1,17 +1,15 @@
 """Spending the work where a picture needs it (after Kong et al., ClassSR, CVPR 2021, arXiv:2103.04039).
 
-A model of several branches has the smallest one upscale all of a picture. A router says how hard each cell, a small
-square, is, and a line per branch what that branch would gain on it. `Planner` then chooses windows, rectangles of cells
-that a larger branch upscales anew with some context around them, so that the gain is worth its work, and `paint` lays
-them over what is there.
+A router says how hard each cell of a picture, a small square, is, and a line per branch what that branch would gain on
+it over the smallest. `Planner` then chooses the branch that upscales all of the picture, and windows, rectangles of
+cells that larger branches upscale anew with some context around them, so that gains are worth their work; `paint` lays
+the windows over what is there.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +18,15 @@ from upres.runtime.card import Routing
 from upres.runtime.samples import Samples, peak_of
 from upres.runtime.tiles import Span, Tile
 
-__all__ = ["FADE", "LEVELS", "EffortMap", "Planner", "Window", "multiply_adds", "paint"]
+__all__ = ["FADE", "LEVELS", "EffortMap", "Plan", "Planner", "Window", "multiply_adds", "paint"]
 
 LEVELS = 3  # windows have 1 to 2 ** LEVELS cells along a side
 CALL = 800  # LR pixels of the largest branch, whose work is what it costs to run and to paint a window at all
 MOVE = 1100  # multiply-adds whose time it takes to move an SR pixel's bytes
 FADE = 1  # LR pixels on each side of a window's border over which what is inside fades in
-PRICES = 24  # that are tried at once
+PRICES = 32  # that are tried at once
 ROUNDS = 2  # of trying prices, each between two of the ones before
-RANGE = 1e4  # between the highest and the lowest price
+RANGE = 1e6  # between the highest and the lowest price
 NOTHING, ROWS, COLUMNS = -1, -2, -3
 
 COLOURS = np.array([(0, 40, 200), (255, 200, 0), (230, 0, 0)], np.float32)
@@ -43,30 +41,31 @@ class Window:
     tile: Tile
     """What it sees, and what is kept of it."""
 
-    def covers(self, height: int, width: int) -> bool:
-        """Whether it is all of a picture, which then needs no other branch."""
-        return (self.tile.rows.kept, self.tile.columns.kept) == (height, width)
 
+@dataclass(frozen=True)
+class Plan:
+    """What upscales a picture, or some of its rows."""
 
-class _Totals(NamedTuple):
-    """Of the windows at several prices."""
-
-    area: NDArray[np.float32]
-    work: NDArray[np.float32]
+    base: int
+    """The branch that all goes through, by its place."""
+    windows: list[Window]
+    """Of larger branches; no two keep the same pixel."""
 
 
 class Planner:
-    """What windows to have, at any price of work.
+    """What branches are worth at any price of work.
 
-    Windows are rectangles of 2^i by 2^j cells of a grid, i and j differing by one at most. Of all ways to halve blocks
-    into them dynamic programming finds the one of the most gain less the price of its work, from small blocks to large.
+    Windows are rectangles of 2^i by 2^j cells of a grid, i and j differing by one at most. Of all branches for the
+    whole and all ways to halve it into windows of larger ones, dynamic programming finds those of the most gain less
+    the price of their work, from small blocks to large.
 
     Args:
         hardness: (h, w) of the cells in some rows of the picture; the last ones may reach past it.
         routing: of the model.
         rows: of the picture that the cells are in, in LR pixels.
         size: height and width of the picture in LR pixels.
-        prices: of an LR pixel in each branch; None for their multiply-adds and what moving its result costs.
+        costs: of an LR pixel in each branch; None for their multiply-adds and what moving its result costs.
+        base: the branch for the whole, if it is chosen already.
     """
 
     def __init__(
@@ -75,39 +74,44 @@ class Planner:
         routing: Routing,
         rows: slice,
         size: tuple[int, int],
-        prices: list[float] | None = None,
+        costs: list[float] | None = None,
+        base: int | None = None,
     ) -> None:
         self._cell, self._context, self._rows, self._size = routing.cell, routing.context, rows, size
         self._levels = min(LEVELS, math.ceil(math.log2(max(hardness.shape))))
+        if costs is None:
+            costs = [card.multiply_adds + MOVE * card.scale**2 for card in routing.branches]
+        self._costs = np.array(costs)
+        self._bases = range(len(costs)) if base is None else [base]
         down, across = (
             np.clip(side - routing.cell * np.arange(cells + -cells % 2**self._levels), 0, routing.cell)
             for side, cells in zip((rows.stop - rows.start, size[1]), hardness.shape, strict=True)
         )
-        area = np.outer(down, across).astype(np.float32)
-        padded = np.zeros_like(area)
+        areas = np.outer(down, across).astype(np.float32)
+        padded = np.zeros_like(areas)
         padded[: hardness.shape[0], : hardness.shape[1]] = hardness
-        gains = np.stack([slope * np.maximum(padded - floor, 0) * area for slope, floor in routing.gains])
-        if prices is None:
-            prices = [card.multiply_adds + MOVE * card.scale**2 for card in routing.branches]
-        self._prices = prices
+        lines = [(0.0, 0.0), *routing.gains]
+        gains = np.stack([slope * np.maximum(padded - floor, 0) * areas for slope, floor in lines]).astype(np.float32)
+        self._area, self._gains = float(areas.sum()), gains.sum((1, 2), np.float64)
         shapes = [(i, j) for i in range(self._levels + 1) for j in range(self._levels + 1) if abs(i - j) <= 1]
         self._blocks = {
             (i, j): (
                 _halved(_halved(gains, -2, i), -1, j),
-                _halved(_halved(area, -2, i), -1, j),
-                np.array(prices[1:], np.float32) * (self._side(i, 0) * self._side(j, 1)) + CALL * prices[-1],
+                self._costs * (self._side(i, 0) * self._side(j, 1)) + self._costs[-1] * CALL,
             )
             for i, j in sorted(shapes, key=sum)
         }
-        self._area = float(area.sum())
+        # A price that no window is worth: what the hardest pixel gains at most.
+        density = float((gains.max(0) / np.maximum(areas, 1)).max())
+        self._highest = (density or 1.0) / float(self._costs[1])
 
-    def at(self, price: float) -> list[Window]:
-        """Windows that gain more than their work costs at a price; one, where all of a picture takes less work."""
-        totals, choices = self._choose(np.array([price]))
-        height, width = self._size
-        smallest, largest = self._prices[0], self._prices[-1]
-        if self._rows == slice(0, height) and totals.work[0] > (largest - smallest) * self._area:
-            return [Window(len(self._prices) - 1, Tile(Span(0, height, 0, height), Span(0, width, 0, width)))]
+    def at(self, price: float) -> Plan:
+        """The plan of the most gain less work at a price."""
+        base = max(self._bases, key=lambda branch: float(self._worth(branch, np.array([price]))[0][0]))
+        return self._plan(base, price)
+
+    def _plan(self, base: int, price: float) -> Plan:
+        _, choices = self._choose(base, np.array([price]))
         windows: list[Window] = []
 
         def collect(i: int, j: int, row: int, column: int) -> None:
@@ -119,47 +123,69 @@ class Planner:
                 collect(i, j - 1, row, 2 * column)
                 collect(i, j - 1, row, 2 * column + 1)
             elif choice != NOTHING:
-                windows.append(Window(choice + 1, Tile(self._span(i, row, 0), self._span(j, column, 1))))
+                windows.append(Window(choice, Tile(self._span(i, row, 0), self._span(j, column, 1))))
 
-        for row, column in np.ndindex(choices[self._levels, self._levels].shape[1:]):
+        for row, column in np.ndindex(choices[self._levels, self._levels].shape[1:] if choices else (0, 0)):
             collect(self._levels, self._levels, row, column)
-        return windows
+        return Plan(base, windows)
 
-    def spread(self, share: float) -> list[Window]:
-        """Windows on a share of the picture at most, 0 to 1."""
-        return self._within(lambda totals: totals.area <= share * self._area)
+    def spread(self, effort: float) -> Plan:
+        """The best plan within a share, 0 to 1, of the way from the smallest branch's work to the largest one's."""
+        smallest, largest = self._costs[0], self._costs[-1]
+        return self.afford(self._area * (smallest + effort * (largest - smallest)) * (1 + 1e-9))
 
-    def afford(self, limit: float) -> list[Window]:
-        """Windows of so much work at most, in pixels at their prices."""
-        return self._within(lambda totals: totals.work <= limit)
+    def afford(self, limit: float) -> Plan:
+        """The best plan of so much work at most, in pixels times their costs; the smallest branch at least."""
+        first = self._bases[0]
+        best, most = Plan(first, []), (0.0, 0.0)
+        for base in self._bases:
+            if base > first and self._costs[base] * self._area > limit:
+                break
+            price = self._lowest(base, limit)
+            worth, work = self._worth(base, np.array([price]))
+            gain = float(worth[0] + price * work[0]) / float(self._gains.max() or 1)
+            if gain and (round(gain, 4), -float(work[0])) > most:  # of equal ones the one of less work
+                best, most = self._plan(base, price), (round(gain, 4), -float(work[0]))
+        return best
 
-    def _within(self, allowed: Callable[[_Totals], NDArray[np.bool_]]) -> list[Window]:
-        """The windows at the lowest price at which they are allowed."""
-        highest = max(float((gains / works[:, None, None]).max()) for gains, _, works in self._blocks.values())
-        if highest <= 0:
-            return []
-        high, low = 2 * highest, highest / RANGE  # at the first there are none
+    def _lowest(self, base: int, limit: float) -> float:
+        """The lowest price at which a branch for the whole and its windows are of so much work at most."""
+        high, low = 2 * self._highest, self._highest / RANGE  # at the first there are no windows
         for _ in range(ROUNDS):
             prices = np.geomspace(high, low, PRICES)
-            refused = np.flatnonzero(~allowed(self._choose(prices)[0]))
+            refused = np.flatnonzero(self._worth(base, prices)[1] > limit)
             if not len(refused):
-                return self.at(low)
+                return low
             if refused[0] == 0:
-                return []
+                break
             high, low = prices[refused[0] - 1], prices[refused[0]]
-        return self.at(high)
+        return high
 
-    def _choose(self, prices: NDArray[np.float64]) -> tuple[_Totals, dict[tuple[int, int], NDArray[np.int64]]]:
-        """At each price the totals; and what is done with the blocks of each shape, (prices, h, w).
+    def _worth(self, base: int, prices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """At each price: gain less work, and the work."""
+        values, work = self._choose(base, prices)[0]
+        whole = self._costs[base] * self._area
+        return self._gains[base] - prices * whole + values, work + whole
 
-        That is a branch, by its place after the first, or `NOTHING`, `ROWS` or `COLUMNS`: to halve them.
+    def _choose(
+        self, base: int, prices: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], dict[tuple[int, int], NDArray[np.int64]]]:
+        """At each price the value and the work of the windows; and what is done with blocks of each shape.
+
+        That is (prices, h, w) of branches, or of `NOTHING`, `ROWS` or `COLUMNS`: to halve them.
         """
-        best: dict[tuple[int, int], NDArray[np.float32]] = {}  # value, area and work: (3, prices, h, w)
+        if base == len(self._costs) - 1:
+            return np.zeros((2, len(prices))), {}
+        best: dict[tuple[int, int], NDArray[np.float32]] = {}  # value and work: (2, prices, h, w)
         choices: dict[tuple[int, int], NDArray[np.int64]] = {}
-        for (i, j), (gains, area, works) in self._blocks.items():
-            values = gains - np.multiply.outer(prices, works)[..., None, None].astype(np.float32)
+        for (i, j), (gains, works) in self._blocks.items():
+            work = works[base + 1 :].astype(np.float32)
+            values = (
+                gains[base + 1 :] - gains[base] - np.multiply.outer(prices, work)[..., None, None].astype(np.float32)
+            )
             choice, worth = values.argmax(1), values.max(1)
-            state = np.where(worth > 0, np.stack([worth, np.broadcast_to(area, worth.shape), works[choice]]), 0)
+            state = np.where(worth > 0, np.stack([worth, work[choice]]), 0)
+            choice += base + 1
             choice[worth <= 0] = NOTHING
             for halves, axis, how in (((i - 1, j), -2, ROWS), ((i, j - 1), -1, COLUMNS)):
                 if halves in best:
@@ -168,8 +194,7 @@ class Planner:
                     state = np.where(better, halved, state)
                     choice[better] = how
             best[i, j], choices[i, j] = state, choice
-        _, areas, spent = best[self._levels, self._levels].sum((2, 3))
-        return _Totals(areas, spent), choices
+        return best[self._levels, self._levels].sum((2, 3), np.float64), choices
 
     def _side(self, level: int, axis: int) -> int:
         """What a window of 2^level cells sees, in LR pixels."""
@@ -192,14 +217,13 @@ def _halved(blocks: NDArray[np.float32], axis: int, times: int) -> NDArray[np.fl
     return summed
 
 
-def multiply_adds(routing: Routing, windows: list[Window], height: int, width: int) -> float:
-    """By LR pixel of a picture: of the router, of the smallest branch, and of what the windows see."""
-    smallest = 0 if any(window.covers(height, width) for window in windows) else routing.branches[0].multiply_adds
+def multiply_adds(routing: Routing, plan: Plan, height: int, width: int) -> float:
+    """By LR pixel of a picture: of the router, of the branch for the whole, and of what the windows see."""
     larger = sum(
         routing.branches[window.branch].multiply_adds * window.tile.rows.length * window.tile.columns.length
-        for window in windows
+        for window in plan.windows
     )
-    return routing.multiply_adds + smallest + larger / (height * width)
+    return routing.multiply_adds + routing.branches[plan.base].multiply_adds + larger / (height * width)
 
 
 def paint(
@@ -208,12 +232,12 @@ def paint(
     """Lay what a larger branch made of a window over a band of the SR picture, in place.
 
     At the window's borders it fades in by a weighted mean, over `FADE` LR pixels on each side. There the shares of
-    windows that touch add up to the whole, so that nothing of the smallest branch is left between them. Nothing is
+    windows that touch add up to the whole, so that nothing of what was there is left between them. Nothing is
     painted beyond the band, before whose borders windows fade out.
 
     Args:
         band: (scale·h, scale·W, C) SR rows.
-        base: the same as the smallest branch made them.
+        base: the same as the branch for the whole made them.
         sr: of all that the window sees.
         tile: the window.
         rows: of the LR picture that the band is of.
@@ -267,18 +291,18 @@ class EffortMap:
     def __init__(self, height: int, width: int) -> None:
         self.pixels = np.zeros((height, width, 3), np.uint8)
         """(height, width, 3) uint8, RGB, filled from top to bottom."""
-        self.windows: list[Window] = []
-        """All of them."""
+        self.plans: list[Plan] = []
+        """Of its rows, from top to bottom."""
 
-    def add(self, lr: Samples, top: int, windows: list[Window], branches: int) -> None:
-        """Draw rows of the LR picture, (h, W, C) from row ``top`` on, and the windows in them, of so many branches."""
+    def add(self, lr: Samples, top: int, plan: Plan, branches: int) -> None:
+        """Draw rows of the LR picture, (h, W, C) from row ``top`` on, and the plan for them, of so many branches."""
         places = np.linspace(0, len(COLOURS) - 1, branches)
         colours = np.stack([np.interp(places, range(len(COLOURS)), colour) for colour in COLOURS.T], axis=1)
         grey = lr[..., : 3 if lr.shape[2] > 2 else 1].mean(2, keepdims=True) * (255 / peak_of(lr.dtype))
-        self.windows += windows
+        self.plans.append(plan)
         part = self.pixels[top : top + len(lr)]
-        part[...] = 0.6 * grey + 0.4 * colours[0]
-        for window in windows:
+        part[...] = 0.6 * grey + 0.4 * colours[plan.base]
+        for window in plan.windows:
             rows, columns = (slice(span.keep_start, span.keep_stop) for span in (window.tile.rows, window.tile.columns))
             inside = self.pixels[rows, columns]
             colour = colours[window.branch]
