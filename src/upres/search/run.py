@@ -1,0 +1,384 @@
+"""The search itself: asks the controller, has candidates evaluated, keeps what they came to.
+
+All that it goes on from is in the `Store`: after a kill, a new controller is told again what the old one was told.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upres.compression.reparameterise import merge
+from upres.errors import SearchError
+from upres.networks.count import count
+from upres.search.controller import Controller, Proposal
+from upres.search.front import Value, front, hypervolume
+from upres.search.genome import Genome
+from upres.search.latency import Stopwatch, signature
+from upres.search.plan import COUNTED, Plan
+from upres.search.proxy import RUNGS, Job, Start, rank_correlation
+from upres.search.store import Candidate, Store
+from upres.search.workers import Workers
+
+__all__ = [
+    "Progress",
+    "Standing",
+    "front_of",
+    "hypervolumes",
+    "objectives_of",
+    "reference_of",
+    "search",
+    "standing",
+    "why_none",
+]
+
+LOWEST = 0.0  # dB, in the place of what was not trained
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a search is."""
+
+    evaluated: int
+    total: int
+    front: list[Candidate]
+    """What meets all constraints and nothing else beats, by falling PSNR."""
+    hypervolume: float
+    """Of the front: see `hypervolumes`."""
+    seconds_left: float | None
+    correlation: float | None = None
+    """Spearman's, between the proxy and the longer training; None before it is known."""
+
+
+Progress = Callable[[Standing], None]
+
+
+def search(plan: Plan, store: Store, workers: Workers, progress: Progress = lambda _: None) -> Standing:
+    """Run a search, or go on with it where it stopped.
+
+    Args:
+        plan: the same as before, when it goes on.
+        store: its state.
+        workers: where candidates are evaluated.
+        progress: called after every evaluation.
+
+    Returns:
+        How it stands in the end.
+
+    Raises:
+        SearchError: if no network of the space meets the constraints, or none that was looked at does.
+        UpresError: if photographs or the reference of the latency cannot be used.
+    """
+    return _Search(plan, store, workers, progress).run()
+
+
+class _Search:
+    """A search while it runs."""
+
+    def __init__(self, plan: Plan, store: Store, workers: Workers, progress: Progress) -> None:
+        self.plan, self.store, self.workers, self.progress = plan, store, workers, progress
+        self.least: dict[str, float] = {}
+        self.counts = lru_cache(maxsize=None)(self._counts)
+        self.controller = Controller(
+            plan.space,
+            plan.controller,
+            plan.seed,
+            len(plan.objectives),
+            len(plan.constraints) + 1,  # that it was trained
+            self._allowed,
+            [seed.genome for seed in plan.seeds],
+        )
+        self.starts = {seed.genome: seed.start for seed in plan.seeds}
+        self.stopwatch: Stopwatch | None = None
+        self.begun, self.done_before = time.monotonic(), self._trained()
+
+    def run(self) -> Standing:
+        """All generations, those that are recorded again without their evaluations; then the longer training."""
+        generation = 0
+        while True:
+            candidates = self.store.candidates()
+            recorded = [candidate for candidate in candidates if candidate.generation == generation]
+            left = self.plan.evaluations - sum(candidate.generation < generation for candidate in candidates)
+            if left <= 0:
+                break
+            # Asked in any case: what the controller draws next depends on what it has drawn.
+            proposals = self.controller.ask(min(self.plan.controller.population, left))
+            if recorded:
+                proposals = [candidate.proposal for candidate in recorded]
+            if not proposals:
+                if generation == 0:
+                    raise SearchError(self._none_drawn())
+                break
+            if not recorded:
+                self._record(generation, proposals)
+            self._evaluate(generation)
+            self._tell(generation, proposals)
+            generation += 1
+        if not self._standing().front:
+            raise SearchError(why_none(self.plan, self.store.candidates()))
+        self._train_longer()
+        return self._standing()
+
+    def _record(self, generation: int, proposals: Sequence[Proposal]) -> None:
+        starts = [self.starts.get(proposal.genome) if proposal.origin == "seed" else None for proposal in proposals]
+        self.store.add(
+            generation,
+            proposals,
+            [self.plan.space.canonical(proposal.genome) for proposal in proposals],
+            [dict(self.counts(proposal.genome)) for proposal in proposals],
+            [start.weights if start else None for start in starts],
+        )
+
+    def _evaluate(self, generation: int) -> None:
+        if self.plan.measures_latency:
+            self._measure(generation)
+        candidates = self.store.candidates()
+        waiting = [
+            candidate
+            for candidate in candidates
+            if candidate.generation == generation and candidate.status == "waiting"
+        ]
+        sources = {candidate.number: self._source(candidate, candidates) for candidate in waiting}
+        jobs = [
+            self._job(candidate, sources[candidate.number], self._bars(candidate, candidates)) for candidate in waiting
+        ]
+        for job, outcome in self.workers.run(jobs):
+            source = sources[job.number]
+            before = source.steps if source and source.generation < generation else 0
+            share = RUNGS[len(outcome.rungs) - 1] if outcome.stopped else 1
+            number = source.number if source else None
+            self.store.finish(job.number, outcome, number, before + int(share * job.stage.steps))
+            self.progress(self._standing())
+
+    def _measure(self, generation: int) -> None:
+        """The latencies of a generation, before its trainings take the machine's time."""
+        assert self.plan.latency is not None
+        for candidate in self.store.candidates():
+            if candidate.generation != generation or candidate.status != "waiting":
+                continue
+            milliseconds = candidate.costs.get("latency")
+            if milliseconds is None:
+                milliseconds = self._latency(candidate)
+                self.store.set_latency(candidate.number, candidate.costs, milliseconds)
+            limit = self.plan.constraints.get("latency", math.inf)
+            if milliseconds > limit:
+                self.store.refuse(candidate.number, f"takes {milliseconds:.4g} ms, more than {limit:g}")
+
+    def _latency(self, candidate: Candidate) -> float:
+        assert self.plan.latency is not None
+        if self.stopwatch is None:
+            known = self.store.fact("reference_ms")
+            self.stopwatch = Stopwatch(self.plan.latency, Path(self.plan.data.train), known)
+            self.store.note("reference_ms", self.stopwatch.milliseconds)
+        spec = self.plan.space.decode(candidate.genome)
+        with tempfile.TemporaryDirectory() as folder:
+            model = self.stopwatch.model(spec, Path(folder))
+            key = signature(model)
+            found = self.store.latency(key)
+            if found is None:
+                found = self.stopwatch(model)
+                self.store.add_latency(key, found)
+        return found.milliseconds
+
+    def _job(self, candidate: Candidate, source: Candidate | None, bars: tuple[float, ...]) -> Job:
+        plan, start = self.plan, None
+        if source:
+            # A generation is evaluated in any order: what its seeds come with is there from the beginning.
+            weights = self.store.weights(source.number, first=source.generation == candidate.generation)
+            start = Start(plan.space.decode(source.genome), weights or b"")
+        spec = plan.space.decode(candidate.genome)
+        return Job(candidate.number, spec, plan.data, plan.stage, plan.seed, plan.proxy.threads, start, bars)
+
+    def _source(self, candidate: Candidate, candidates: Sequence[Candidate]) -> Candidate | None:
+        """The candidate whose weights another one begins with: itself, for a seed that has some, or the nearest."""
+        if self.store.weights(candidate.number, first=True):
+            return candidate
+        if not self.plan.proxy.inherit:
+            return None
+        known = [
+            other
+            for other in candidates
+            if (other.generation < candidate.generation and other.psnr is not None)
+            or (other.generation == candidate.generation and self.store.weights(other.number, first=True))
+        ]
+        distance = self.plan.space.distance
+        return min(known, key=lambda other: (distance(other.genome, candidate.genome), other.number), default=None)
+
+    def _bars(self, candidate: Candidate, candidates: Sequence[Candidate]) -> tuple[float, ...]:
+        """What PSNR a candidate must have on the way: that of the best earlier one that costs no more, less a margin."""
+        if not self.plan.proxy.margin or "psnr" not in self.plan.objectives:
+            return (-math.inf,) * len(RUNGS)
+        costs = [name for name in self.plan.objectives if name != "psnr"]
+        cheaper = [
+            other.rungs
+            for other in candidates
+            if other.generation < candidate.generation
+            and len(other.rungs) == len(RUNGS)
+            and all(other.costs[name] <= candidate.costs[name] for name in costs)
+        ]
+        return tuple(
+            max((rungs[place] for rungs in cheaper), default=-math.inf) - self.plan.proxy.margin
+            for place in range(len(RUNGS))
+        )
+
+    def _tell(self, generation: int, proposals: Sequence[Proposal]) -> None:
+        told = [candidate for candidate in self.store.candidates() if candidate.generation == generation]
+        numbers = [candidate.number for candidate in told]
+        objectives = np.array([objectives_of(self.plan, candidate) for candidate in told])
+        violations = np.array([violations_of(self.plan, candidate) for candidate in told])
+        self.store.reward(numbers, self.controller.tell(numbers, proposals, objectives, violations))
+
+    def _counts(self, genome: Genome) -> dict[str, float]:
+        counts = count(merge(self.plan.space.decode(genome).build()))
+        found = {name: getattr(counts, name) for name in COUNTED}
+        self.least = {name: min(value, self.least.get(name, value)) for name, value in found.items()}
+        return found
+
+    def _allowed(self, genome: Genome) -> bool:
+        limits = self.plan.counted_limits
+        return not limits or all(self.counts(genome)[name] <= limit for name, limit in limits.items())
+
+    def _trained(self) -> int:
+        return sum(candidate.status != "waiting" for candidate in self.store.candidates())
+
+    def _standing(self) -> Standing:
+        found = standing(self.plan, self.store)
+        done = found.evaluated - self.done_before
+        left = (time.monotonic() - self.begun) / done * (found.total - found.evaluated) if done else None
+        return replace(found, seconds_left=left)
+
+    def _train_longer(self) -> None:
+        """A sample over the whole range of PSNR, from the same weights as before, and so many times as long."""
+        done = sorted(
+            (candidate for candidate in self.store.candidates() if candidate.status == "done"),
+            key=lambda candidate: (candidate.psnr, candidate.number),
+        )
+        size = min(self.plan.proxy.sample, len(done))
+        places = np.linspace(0, len(done) - 1, size).round().astype(int).tolist() if size > 1 else []
+        known = self.store.longer()
+        candidates = {candidate.number: candidate for candidate in done}
+        jobs = []
+        for candidate in (done[place] for place in places if done[place].number not in known):
+            source = candidates.get(candidate.source) if candidate.source else None
+            job = self._job(candidate, source, (-math.inf,) * len(RUNGS))
+            jobs.append(replace(job, stage=replace(job.stage, steps=job.stage.steps * self.plan.proxy.longer)))
+        for job, outcome in self.workers.run(jobs):
+            if not outcome.error:
+                self.store.add_longer(job.number, outcome)
+            self.progress(self._standing())
+
+    def _none_drawn(self) -> str:
+        limits = ", ".join(f"{name} = {limit:g}" for name, limit in self.plan.counted_limits.items())
+        smallest = ", ".join(
+            f"{name} {value:g}" for name, value in self.least.items() if name in self.plan.counted_limits
+        )
+        return f"no network of the space that was drawn meets the constraints {limits}; the least were {smallest}"
+
+
+def objectives_of(plan: Plan, candidate: Candidate) -> list[float]:
+    """In the plan's order; less is better, so PSNR is negative."""
+    values = {**candidate.costs, "psnr": -(candidate.psnr or LOWEST)}
+    return [values[name] for name in plan.objectives]
+
+
+def violations_of(plan: Plan, candidate: Candidate) -> list[float]:
+    """By which part constraints are not met, in the plan's order, 0 or below where they are; last, whether trained."""
+    trained = candidate.psnr is not None
+    return [
+        *(
+            (limit - (candidate.psnr or LOWEST)) / limit if name == "psnr" else (candidate.costs[name] - limit) / limit
+            for name, limit in plan.constraints.items()
+        ),
+        0.0 if trained else 1.0,
+    ]
+
+
+def value_of(plan: Plan, candidate: Candidate) -> Value:
+    """For `upres.search.front`."""
+    violation = sum(max(0.0, part) for part in violations_of(plan, candidate))
+    return np.array(objectives_of(plan, candidate)), violation
+
+
+def front_of(plan: Plan, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that are trained and meet all constraints, and that none beats, by falling PSNR."""
+    judged = [candidate for candidate in candidates if candidate.status != "waiting"]
+    places = front([value_of(plan, candidate) for candidate in judged])
+    return sorted((judged[place] for place in places), key=lambda candidate: -(candidate.psnr or LOWEST))
+
+
+def hypervolumes(
+    plan: Plan, candidates: Sequence[Candidate], reference: NDArray[np.float64] | None = None
+) -> list[float]:
+    """The hypervolume of the front after each candidate that was judged, in order.
+
+    PSNR counts in dB, and costs as parts of the reference's: so it is the gain over the reference's PSNR in dB, mean
+    over all limits on costs up to the reference's.
+
+    Args:
+        plan: of the search.
+        candidates: of it.
+        reference: in the order of `objectives_of`; by default constraints, and where there are none the worst value of
+            the first generation.
+    """
+    judged = [candidate for candidate in candidates if candidate.status != "waiting"]
+    reference = reference_of(plan, judged) if reference is None else reference
+    if reference is None:
+        return [0.0] * len(judged)
+    units = np.array(
+        [1.0 if name == "psnr" else abs(value) for name, value in zip(plan.objectives, reference, strict=True)]
+    )
+    volumes = []
+    for end in range(1, len(judged) + 1):
+        points = np.array([objectives_of(plan, candidate) for candidate in front_of(plan, judged[:end])])
+        volumes.append(hypervolume(points / units, reference / units) if len(points) else 0.0)
+    return volumes
+
+
+def reference_of(plan: Plan, candidates: Sequence[Candidate]) -> NDArray[np.float64] | None:
+    """What `hypervolumes` measures from; None as long as nothing is trained."""
+    first = [candidate for candidate in candidates if candidate.generation == 0 and candidate.psnr is not None]
+    if not first:
+        return None
+    worst = np.max([objectives_of(plan, candidate) for candidate in first], axis=0)
+    limits = {name: -limit if name == "psnr" else limit for name, limit in plan.constraints.items()}
+    return np.array([limits.get(name, value) for name, value in zip(plan.objectives, worst, strict=True)])
+
+
+def standing(plan: Plan, store: Store) -> Standing:
+    """How a search stands, by its file."""
+    candidates = store.candidates()
+    judged = [candidate for candidate in candidates if candidate.status != "waiting"]
+    longer = store.longer()
+    correlation = None
+    if longer:
+        psnr = {candidate.number: candidate.psnr for candidate in candidates}
+        correlation = rank_correlation([psnr[number] or LOWEST for number in longer], list(longer.values()))
+    volume = hypervolumes(plan, candidates)[-1:] or [0.0]
+    return Standing(len(judged), plan.evaluations, front_of(plan, candidates), volume[0], None, correlation)
+
+
+def why_none(plan: Plan, candidates: Sequence[Candidate]) -> str:
+    """Why a search has no front, by what came nearest."""
+    parts = []
+    for name, limit in plan.constraints.items():
+        if name == "psnr":
+            values = [candidate.psnr for candidate in candidates if candidate.psnr is not None]
+            parts.append(f"psnr of at least {limit:g} dB (the best has {max(values, default=LOWEST):.2f})")
+        else:
+            values = [candidate.costs[name] for candidate in candidates if name in candidate.costs]
+            parts.append(f"{name} of at most {limit:g} (the least is {min(values, default=math.inf):.4g})")
+    errors = sorted({candidate.error for candidate in candidates if candidate.status == "failed"})
+    failed = f"; what failed: {'; '.join(errors)}" if errors else ""
+    wanted = " together with ".join(parts) or "only that a training ends"
+    return (
+        f"none of the {len(candidates)} networks that were looked at meets the constraints, {wanted}{failed}; "
+        "loosen them, train candidates longer, or look at more"
+    )
