@@ -1,4 +1,4 @@
-"""FALSR's hybrid controller (Chu et al., arXiv:1901.07261, section III-B): NSGA-II with natural and reinforced mutation.
+"""FALSR's hybrid controller (Chu et al., arXiv:1901.07261): NSGA-II with natural and reinforced mutation.
 
 NSGA-II (Deb et al. 2002) is pymoo's. What is asked and told is all that it depends on: told the same again, with the
 same seed, a new controller goes on as the old one would have.

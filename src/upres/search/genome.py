@@ -1,4 +1,4 @@
-"""Genomes, and the elastic search space of FALSR (Chu et al., arXiv:1901.07261, section III).
+"""Genomes, and the elastic search space of FALSR (Chu et al., arXiv:1901.07261).
 
 A genome is one choice a gene. Genes of a group, such as all of a cell's, are crossed over and mutated together.
 """
@@ -6,7 +6,6 @@ A genome is one choice a gene. Genes of a group, such as all of a cell's, are cr
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -24,7 +23,7 @@ from upres.networks.falsr import (
 )
 from upres.training.checked import Count
 
-__all__ = ["Elastic", "Gene", "Genome", "Space", "some"]
+__all__ = ["Elastic", "Gene", "Genome", "Space"]
 
 Genome = tuple[int, ...]
 """For every gene of a space, the number of its choice."""
@@ -120,11 +119,6 @@ class Space:
         return sum(a != b for a, b in zip(first, second, strict=True))
 
 
-def some(values: Sequence[Any]) -> Any:
-    """A dataclass's field that is a list by default."""
-    return field(default_factory=lambda: list(values))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Elastic(Space):
     """FALSR's space: cells between a fixed first convolution and a fixed sub-pixel upsampling: `upres.networks.falsr`.
@@ -137,13 +131,13 @@ class Elastic(Space):
     scale: Annotated[int, (1, 4)] = 2
     """The factor between LR and SR: 1, 2 or 4, whose square divides 32."""
     cells: Count = 7
-    kinds: list[Literal["conv", "groupConG2", "groupConG4", "invertBotConE2"]] = some(
-        ["conv", "groupConG2", "groupConG4", "invertBotConE2"]
+    kinds: list[Literal["conv", "groupConG2", "groupConG4", "invertBotConE2"]] = field(
+        default_factory=lambda: ["conv", "groupConG2", "groupConG4", "invertBotConE2"]
     )
     """Plain convolutions, those of 2 or 4 groups, inverted bottlenecks with expansion 2."""
-    channels: list[Count] = some([16, 32, 48, 64])
-    kernels: list[Count] = some([1, 3])
-    repeats: list[Count] = some([1, 2, 4])
+    channels: list[Count] = field(default_factory=lambda: [16, 32, 48, 64])
+    kernels: list[Count] = field(default_factory=lambda: [1, 3])
+    repeats: list[Count] = field(default_factory=lambda: [1, 2, 4])
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from upres.networks import NetworkSpec
 from upres.networks.bicubicpp import BicubicPlusPlus
-from upres.search.genome import Gene, Genome, Space, some
+from upres.search.genome import Gene, Genome, Space
 from upres.training.checked import Count, Factor
 
 __all__ = ["Plain"]
@@ -24,20 +25,24 @@ class Plain(Space):
 
     scale: Count = 3
     """The factor between LR and SR."""
-    channels: list[Count] = some([16, 24, 32, 40, 48, 64])
-    blocks: list[Count] = some([1, 2, 3, 4, 6])
-    convolutions: list[Count] = some([1, 2, 3])
-    downscales: list[Literal["stride", "space-to-depth", "haar", "none"]] = some(["stride", "space-to-depth", "none"])
-    slopes: list[Factor] = some([0.0, 0.05, 0.1])
-    layers: list[Literal["plain", "edge", "asymmetric"]] = some(["plain", "edge", "asymmetric"])
+    channels: list[Count] = field(default_factory=lambda: [16, 24, 32, 40, 48, 64])
+    blocks: list[Count] = field(default_factory=lambda: [1, 2, 3, 4, 6])
+    convolutions: list[Count] = field(default_factory=lambda: [1, 2, 3])
+    downscales: list[Literal["stride", "space-to-depth", "haar", "none"]] = field(
+        default_factory=lambda: ["stride", "space-to-depth", "none"]
+    )
+    slopes: list[Factor] = field(default_factory=lambda: [0.0, 0.05, 0.1])
+    layers: list[Literal["plain", "edge", "asymmetric"]] = field(
+        default_factory=lambda: ["plain", "edge", "asymmetric"]
+    )
     """What the blocks' convolutions train as; exported, they are the same."""
-    biases: list[Annotated[int, (0, 1)]] = some([0, 1])
+    biases: list[Annotated[int, (0, 1)]] = field(default_factory=lambda: [0, 1])
     """Without or with; layers that are not plain have them."""
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
         """See `Space.genes`."""
-        choices = {
+        choices: dict[str, Sequence[Any]] = {
             "channels": self.channels,
             "blocks": self.blocks,
             "convolutions": self.convolutions,

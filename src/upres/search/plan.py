@@ -16,7 +16,8 @@ seeds                networks that the search begins with: names, bundled models
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,7 +31,7 @@ from upres.search.genome import Elastic, Genome, Space
 from upres.search.plain import Plain
 from upres.search.proxy import Start, weights_of
 from upres.training.checked import Count, Source, Table, accepted, arguments, named
-from upres.training.recipe import Data, Stage, checked_data, checked_stage, parsed, read_table
+from upres.training.recipe import Data, Stage, checked_data, checked_stage, parsed, read_text
 
 __all__ = ["COSTS", "COUNTED", "SPACES", "Plan", "Seed", "load_plan", "plan_of"]
 
@@ -72,6 +73,8 @@ class Plan:
     seeds: tuple[Seed, ...] = ()
     evaluations: int = 64
     seed: int = 0
+    source: dict[str, Any] = field(default_factory=dict)
+    """What `plan_of` makes it of again."""
 
     @property
     def measures_latency(self) -> bool:
@@ -95,15 +98,17 @@ def load_plan(name: str, overrides: list[str] | None = None, *, smoke: bool = Fa
     Raises:
         RecipeError: naming the key, its line and what it may be.
     """
-    return _plan(Path(name).stem, *read_table(name, "search", overrides, smoke=smoke))
+    source = {"name": name, "text": read_text(name, "search"), "overrides": overrides or [], "smoke": smoke}
+    return plan_of(source)
 
 
-def plan_of(name: str, text: str, overrides: list[str], *, smoke: bool = False) -> Plan:
-    """As `load_plan`, from the text of a file that may be gone."""
-    return _plan(Path(name).stem, *parsed(name, text, overrides, kind="search", smoke=smoke))
+def plan_of(source: Mapping[str, Any]) -> Plan:
+    """A plan from what one was read from, `Plan.source`, whose file may be gone."""
+    table, places = parsed(source["name"], source["text"], source["overrides"], kind="search", smoke=source["smoke"])
+    return _plan(dict(source), table, places)
 
 
-def _plan(name: str, table: Table, source: Source) -> Plan:
+def _plan(origin: dict[str, Any], table: Table, source: Source) -> Plan:
     for key in table:
         if key not in KEYS:
             raise source.error(key, f": unknown key {key}; a search has {', '.join(KEYS)} and smoke")
@@ -130,7 +135,7 @@ def _plan(name: str, table: Table, source: Source) -> Plan:
     if not isinstance(full, list) or not full:
         raise source.error("full", ": a search needs at least one [[full]], how what it finds is trained in full")
     return Plan(
-        name,
+        Path(origin["name"]).stem,
         space,
         tuple(objectives),
         constraints,
@@ -143,6 +148,7 @@ def _plan(name: str, table: Table, source: Source) -> Plan:
         _seeds(accepted(table.get("seeds", []), list[str], "seeds", source), space, source),
         accepted(table.get("evaluations", 64), Count, "evaluations", source),
         accepted(table.get("seed", 0), Annotated[int, (0, 2**31)], "seed", source),
+        origin,
     )
 
 
@@ -168,7 +174,7 @@ def _seeds(names: list[str], space: Space, source: Source) -> tuple[Seed, ...]:
             spec = NetworkSpec(name)
             if name not in NETWORKS:
                 spec, network = load_weights(name)
-                start = Start(spec, weights_of(unquantised(network)))  # type: ignore[arg-type]
+                start = Start(spec, weights_of(unquantised(network)))
             seeds.append(Seed(name, space.encode(spec), start))
         except (ValueError, UpresError) as error:
             raise source.error(f"seeds.{place}", f" = {name!r}: {error}") from None

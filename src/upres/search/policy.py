@@ -1,7 +1,7 @@
 """The policy behind reinforced mutation: a small recurrent network that learns which change pays.
 
 It reads a genome gene by gene, picks a group of genes, and draws a choice for each of them, one after the other. It is
-trained with REINFORCE (Williams 1992), as in FALSR (arXiv:1901.07261, section III-B), by what became of its proposals.
+trained with REINFORCE (Williams 1992), as in FALSR (arXiv:1901.07261), by what became of its proposals.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from upres.search.genome import Genome, Space
 __all__ = ["Policy"]
 
 WIDTH = 32
-RATE = 5e-3
+RATE = 2e-2
 ENTROPY = 0.01  # what the entropy weighs beside the reward, so that it goes on exploring
 MEMORY = 0.8  # decay of the mean reward
 

@@ -1,4 +1,4 @@
-"""The evaluator by incomplete training (FALSR, arXiv:1901.07261, section III-C): what a short training makes of networks.
+"""The evaluator by incomplete training (FALSR, arXiv:1901.07261): what a short training makes of networks.
 
 What it finds depends on the job alone, so that it does not matter where and how often it runs.
 """

@@ -213,7 +213,7 @@ class _Search:
         return min(known, key=lambda other: (distance(other.genome, candidate.genome), other.number), default=None)
 
     def _bars(self, candidate: Candidate, candidates: Sequence[Candidate]) -> tuple[float, ...]:
-        """What PSNR a candidate must have on the way: that of the best earlier one that costs no more, less a margin."""
+        """The PSNR that a candidate must have on the way: that of an earlier one that costs no more, less a margin."""
         if not self.plan.proxy.margin or "psnr" not in self.plan.objectives:
             return (-math.inf,) * len(RUNGS)
         costs = [name for name in self.plan.objectives if name != "psnr"]

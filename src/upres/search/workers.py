@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import threading
@@ -128,7 +129,7 @@ class RayWorkers:
             raise MissingExtra("Ray", "ray") from None
         self.ray: Any = ray
         try:
-            ray.init(address=address or None, log_to_driver=False, logging_level="error")
+            ray.init(address=address or None, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise SearchError(f"--ray {address}: no Ray cluster answers there ({error})") from None
         self.remote = ray.remote(num_cpus=threads, max_retries=TRIES)(task)

@@ -37,7 +37,7 @@ __all__ = [
     "checked_stage",
     "load_recipe",
     "parsed",
-    "read_table",
+    "read_text",
 ]
 
 PLURALS = {"recipe": "recipes", "search": "searches"}
@@ -159,42 +159,47 @@ def load_recipe(name: str, overrides: list[str] | None = None, *, smoke: bool = 
     Raises:
         RecipeError: naming the key, its line and what it may be.
     """
-    table, source = read_table(name, "recipe", overrides, smoke=smoke)
+    table, source = parsed(name, read_text(name, "recipe"), overrides, smoke=smoke)
     return replace(_recipe(table, source), name=Path(name).stem)
 
 
-def read_table(
-    name: str, kind: Literal["recipe", "search"], overrides: list[str] | None = None, *, smoke: bool = False
-) -> tuple[Table, Source]:
-    """Read a TOML file by its path, or one that ships by its name; and where its keys stand.
+def read_text(name: str, kind: Literal["recipe", "search"]) -> str:
+    """The text of a TOML file by its path, or of one that ships by its name.
 
     Args:
         name: see `load_recipe`.
         kind: what the file is; which folder those are in that ship.
-        overrides: see `load_recipe`.
-        smoke: see `load_recipe`.
 
     Raises:
-        RecipeError: if the file cannot be read, is no TOML, or has no key of an override.
+        RecipeError: if the file cannot be read, or none that ships has the name.
     """
-    if Path(name).suffix != ".toml":
-        shipped = resources.files(f"upres.{PLURALS[kind]}")
-        known = sorted(item.name[:-5] for item in shipped.iterdir() if item.name.endswith(".toml"))
-        if name not in known:
-            raise RecipeError(f"no {kind} is called {name!r}: give a .toml file or one of {', '.join(known)}")
-        text = (shipped / f"{name}.toml").read_text("utf-8")
-    else:
+    if Path(name).suffix == ".toml":
         try:
-            text = Path(name).read_text("utf-8")
+            return Path(name).read_text("utf-8")
         except OSError as error:
             raise RecipeError(f"{name}: cannot be read ({error.strerror})") from None
-    return parsed(name, text, overrides, kind=kind, smoke=smoke)
+    shipped = resources.files(f"upres.{PLURALS[kind]}")
+    known = sorted(item.name[:-5] for item in shipped.iterdir() if item.name.endswith(".toml"))
+    if name not in known:
+        raise RecipeError(f"no {kind} is called {name!r}: give a .toml file or one of {', '.join(known)}")
+    return (shipped / f"{name}.toml").read_text("utf-8")
 
 
 def parsed(
     name: str, text: str, overrides: list[str] | None = None, *, kind: str = "recipe", smoke: bool = False
 ) -> tuple[Table, Source]:
-    """What `read_table` makes of a file's text."""
+    """The tables of a file, changed, and where their keys stand.
+
+    Args:
+        name: of the file.
+        text: of the file.
+        overrides: see `load_recipe`.
+        kind: what the file is, for errors.
+        smoke: see `load_recipe`.
+
+    Raises:
+        RecipeError: if the text is no TOML, or has no key of an override.
+    """
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
