@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from upres.networks import Network
-from upres.networks.bicubicpp import BicubicPlusPlus
+from upres.networks.bicubicpp import BASES, BicubicPlusPlus
+from upres.networks.blocks import convolution
 from upres.networks.reparameterised import AsymmetricConvolution, EdgeOrientedConvolution, ReparameterisedConvolution
 
 __all__ = ["inherit"]
@@ -25,17 +26,22 @@ def inherit(network: Network, parent: Network) -> None:
 
     Output channels that the parent lacks stay as they are drawn; input channels that it lacks have no influence at
     first. Of a narrower network, the first channels are taken. Convolutions that the parent lacks in a block of a plain
-    stack pass on what they get; blocks that it lacks add nothing.
+    stack pass on what they get; blocks that it lacks add nothing. Between plain stacks that work at different
+    resolutions, nothing is taken.
 
     Args:
         network: is changed; with fresh weights.
         parent: of any structure.
     """
+    if network.alignment != parent.alignment:
+        return
     theirs = dict(parent.named_modules())
     for name, module in network.named_modules():
         if name not in theirs:
             continue
         other = theirs[name]
+        if isinstance(other, nn.Conv2d) and other.stride == (2, 2) and _splits_blocks(network):
+            other = _of_blocks(other)
         if isinstance(module, nn.Conv2d) and isinstance(other, nn.Conv2d):
             _take(module, other)
         elif type(module) is type(other):
@@ -67,6 +73,29 @@ def _take(module: nn.Conv2d, other: nn.Conv2d) -> None:
     _set(module, kernel, theirs[1])
 
 
+def _splits_blocks(network: Network) -> bool:
+    """Whether a network begins with the pixels of blocks of 2x2 as channels."""
+    basis = getattr(network, "basis", None)
+    return basis is not None and torch.equal(basis, BASES["space-to-depth"].repeat(3, 1).reshape(12, 1, 2, 2))
+
+
+def _of_blocks(strided: nn.Conv2d) -> nn.Conv2d:
+    """The convolution of blocks of 2x2 pixels, as channels, that a 3x3 one with stride 2 amounts to."""
+    plain = convolution(4 * strided.in_channels, strided.out_channels, bias=strided.bias is not None)
+    plain.weight.zero_()
+    kernel = plain.weight.view(
+        -1, strided.in_channels, 2, 2, 3, 3
+    )  # of the blocks' rows and columns, then the kernel's
+    for row in range(3):
+        for column in range(3):
+            # Rows -1, 0 and 1 of the picture are the last of the block before, and both of the block itself.
+            (above, y), (beside, x) = divmod(row + 1, 2), divmod(column + 1, 2)
+            kernel[:, :, y, x, above, beside] = strided.weight[:, :, row, column]
+    if plain.bias is not None and strided.bias is not None:
+        plain.bias.copy_(strided.bias)
+    return plain
+
+
 def _kernel(module: nn.Conv2d) -> tuple[Tensor, Tensor | None]:
     if isinstance(module, ReparameterisedConvolution):
         return module.kernel()
@@ -78,13 +107,19 @@ def _set(module: nn.Conv2d, kernel: Tensor, bias: Tensor | None) -> None:
     if isinstance(module, ReparameterisedConvolution) and not isinstance(module, ADDITIVE):
         return
     now, own = _kernel(module)
-    module.weight += kernel - now
+    if isinstance(module, ADDITIVE):
+        module.weight += kernel - now
+    else:
+        module.weight.copy_(kernel)
     if own is None:
         return
     wanted = torch.zeros_like(own) if bias is None else own.clone()
     if bias is not None:
         shared = min(len(own), len(bias))
         wanted[:shared] = bias[:shared]
-    target = module.spatial.bias if isinstance(module, EdgeOrientedConvolution) else module.bias
-    assert target is not None
-    target += wanted - own
+    if isinstance(module, EdgeOrientedConvolution):
+        assert module.spatial.bias is not None
+        module.spatial.bias += wanted - own
+    else:
+        assert module.bias is not None
+        module.bias.copy_(wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -37,6 +38,8 @@ class Options:
     """0 for all."""
     pairs: Annotated[int, (3, 1000)] = 15
     """Runs of each, in turn."""
+    limit: Annotated[float, (0, math.inf)] = 0.0
+    """Times what the reference takes: what takes longer is not trained; 0 for no limit but that of the constraints."""
 
 
 @dataclass(frozen=True)

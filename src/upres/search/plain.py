@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from upres.networks import NetworkSpec
-from upres.networks.bicubicpp import BicubicPlusPlus
+from upres.networks.bicubicpp import STEPS, BicubicPlusPlus
 from upres.search.genome import Gene, Genome, Space
 from upres.training.checked import Count, Factor
 
@@ -72,3 +72,8 @@ class Plain(Space):
         """See `Space.canonical`: layers that are not plain have biases, whatever the gene says."""
         *same, layer, bias = genome
         return (*same, layer, bias if self.layers[layer] == "plain" else 0)
+
+    def distance(self, first: Genome, second: Genome) -> int:
+        """See `Space.distance`: networks that work at different resolutions have nothing in common."""
+        apart = len({STEPS[self.values(genome)[3]] for genome in (first, second)}) > 1
+        return super().distance(first, second) + apart * len(first)

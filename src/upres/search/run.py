@@ -169,8 +169,10 @@ class _Search:
                 milliseconds = self._latency(candidate)
                 self.store.set_latency(candidate.number, candidate.costs, milliseconds)
             limit = self.plan.constraints.get("latency", math.inf)
+            if self.plan.latency.limit:
+                limit = min(limit, self.plan.latency.limit * self.store.fact("reference_ms"))
             if milliseconds > limit:
-                self.store.refuse(candidate.number, f"takes {milliseconds:.4g} ms, more than {limit:g}")
+                self.store.refuse(candidate.number, f"takes {milliseconds:.4g} ms, more than {limit:.4g}")
 
     def _latency(self, candidate: Candidate) -> float:
         assert self.plan.latency is not None

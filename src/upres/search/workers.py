@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -16,6 +17,7 @@ from upres.search.proxy import Job, Outcome, evaluate
 
 __all__ = ["LocalWorkers", "RayWorkers", "Workers"]
 
+PATIENCE = 10.0  # seconds for a cluster to answer
 TRIES = 3  # for a candidate whose worker dies, before it counts as failed
 LOST = f"its worker died {TRIES} times; is there enough memory?"
 
@@ -129,8 +131,11 @@ class RayWorkers:
             raise MissingExtra("Ray", "ray") from None
         self.ray: Any = ray
         try:
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            if host:  # Ray itself asks for minutes, and then ends the process
+                socket.create_connection((host, int(port)), PATIENCE).close()
             ray.init(address=address or None, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise SearchError(f"--ray {address}: no Ray cluster answers there ({error})") from None
         self.remote = ray.remote(num_cpus=threads, max_retries=TRIES)(task)
 
