@@ -74,9 +74,9 @@ def test_what_is_missing_is_said(search_file: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"needs at least one \[\[full\]\]"):
         load_plan(str(path))
     path.write_text(search_file.read_text().replace("validation =", "lr ="))
-    with pytest.raises(RecipeError, match="data.validation is missing: a folder of photographs"):
+    with pytest.raises(RecipeError, match=r"data\.validation is missing: a folder of photographs"):
         load_plan(str(path))
-    with pytest.raises(RecipeError, match="no search is called 'nothing': give a"):
+    with pytest.raises(RecipeError, match=r"no search is called 'nothing': give a"):
         load_plan("nothing")
 
 
