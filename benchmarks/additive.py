@@ -2,9 +2,8 @@
 
 python benchmarks/additive.py [REFERENCE]
 
-f32, an LR picture of 640x360, all cores, runs in turn with the reference (fast_x3). A convolution more in the block of a
-stack costs the same each time if latency is additive: those of 2 and 6 convolutions then tell that of 10. Prints
-milliseconds, what was predicted, and the error.
+f32, an LR picture of 640x360, all cores, runs in turn with the reference (fast_x3). A convolution more in a block costs
+the same each time if latency is additive: stacks of 2 and of 6 then tell that of 10. Prints milliseconds.
 """
 
 import sys
@@ -19,9 +18,8 @@ from upres.search.latency import Options, Stopwatch
 def main(reference: str) -> None:
     stopwatch = Stopwatch(Options(reference=reference), Path())
     scale = load_model(bundled()[reference]).card.scale
-    print(
-        f"{reference}: {stopwatch.milliseconds:.2f} ms\n\nchannels  downscale        2       6      10  predicted  error"
-    )
+    print(f"{reference}: {stopwatch.milliseconds:.2f} ms\n")
+    print("channels  downscale       2       6      10  predicted  error")
     with tempfile.TemporaryDirectory() as folder:
         for downscale in ("stride", "none"):
             for channels in (16, 32, 48):

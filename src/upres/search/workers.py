@@ -65,14 +65,24 @@ class LocalWorkers:
         tries = dict.fromkeys((job.number for job in jobs), 0)
         waiting = list(jobs)
         running: dict[Future[Outcome], Job] = {}
+        broken = False  # one process that dies takes the pool, and all that runs in it, with it
         while waiting or running:
-            # No more are handed over than there are processes: when one dies, the pool takes only these with it.
-            while waiting and len(running) < self.count:
+            if broken and not running:
+                self.pool, broken = self._new(), False
+            while waiting and not broken:
+                # What ran when a process died is tried again alone, so that none is blamed for another.
+                alone = any(tries[job.number] > 1 for job in running.values()) or tries[waiting[0].number]
+                if len(running) >= (1 if alone else self.count):
+                    break
+                try:
+                    future = self.pool.submit(self.task, waiting[0])
+                except BrokenProcessPool:
+                    broken = True
+                    break
                 job = waiting.pop(0)
                 tries[job.number] += 1
-                running[self.pool.submit(self.task, job)] = job
+                running[future] = job
             done, _ = wait(running, return_when=FIRST_COMPLETED)
-            broken = False
             for future in done:
                 job = running.pop(future)
                 try:
@@ -83,13 +93,6 @@ class LocalWorkers:
                         waiting.insert(0, job)
                     else:
                         yield job, Outcome(error=LOST)
-            if broken:
-                for future, job in running.items():
-                    future.cancel()
-                    waiting.insert(0, job)
-                running.clear()
-                self.pool.shutdown(wait=False, cancel_futures=True)
-                self.pool = self._new()
 
     def _new(self) -> ProcessPoolExecutor:
         # Forked processes would inherit the threads' locks of PyTorch and of the engine.
