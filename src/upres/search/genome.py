@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from numpy.random import Generator
 
@@ -50,6 +50,9 @@ class Gene:
 
 class Space:
     """The networks that a search can propose. A subclass's keyword-only arguments are its keys in a search's file."""
+
+    notation: ClassVar[str] = ""
+    """What readers need to know to read what `describe` says."""
 
     @property
     def genes(self) -> tuple[Gene, ...]:
@@ -128,6 +131,11 @@ class Elastic(Space):
     released. With 7 cells that makes 192^7 · 2^28 genomes.
     """
 
+    notation: ClassVar[str] = (
+        "what feeds a cell (0 is the first convolution, 1 the first cell) → the cell: conv, groupConG with so many "
+        "groups or invertBotConE, an inverted bottleneck with such an expansion; of f channels, kernels of side k, b in "
+        "a row, with (isskip) or without (noskip) a residual."
+    )
     scale: Annotated[int, (1, 4)] = 2
     """The factor between LR and SR: 1, 2 or 4, whose square divides 32."""
     cells: Count = 7

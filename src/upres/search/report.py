@@ -27,17 +27,27 @@ __all__ = ["ancestors", "shown", "write_report"]
 class Quantity:
     """An objective as reports show it."""
 
-    heading: str
+    name: str
+    symbol: str
     unit: float
     format: str
 
+    @property
+    def heading(self) -> str:
+        """For a column or an axis."""
+        return f"{self.name}, {self.symbol}"
+
+    def told(self, value: float) -> str:
+        """A value in a sentence."""
+        return f"{value / self.unit:.4g} {self.symbol}"
+
 
 QUANTITIES = {
-    "psnr": Quantity("PSNR, dB", 1, ".2f"),
-    "multiply_adds": Quantity("multiply-adds, G", 1e9, ".2f"),
-    "parameters": Quantity("parameters, k", 1e3, ",.1f"),
-    "activations": Quantity("activations, M", 1e6, ".1f"),
-    "latency": Quantity("latency, ms", 1, ".2f"),
+    "psnr": Quantity("PSNR", "dB", 1, ".2f"),
+    "multiply_adds": Quantity("multiply-adds", "G", 1e9, ".2f"),
+    "parameters": Quantity("parameters", "k", 1e3, ",.1f"),
+    "activations": Quantity("activations", "M", 1e6, ".1f"),
+    "latency": Quantity("latency", "ms", 1, ".2f"),
 }
 ORIGINS = {"seed": "tab:green", "random": "tab:gray", "natural": "tab:blue", "reinforced": "tab:orange"}
 """Where networks come from, and the colours for it."""
@@ -95,7 +105,7 @@ def write_report(path: Path, plan: Plan, store: Store, network: int | None = Non
         reference=[]
         if reference is None
         else [
-            f"{QUANTITIES[name].heading} {abs(value) / QUANTITIES[name].unit:.4g}"
+            f"{QUANTITIES[name].name} {QUANTITIES[name].told(abs(value))}"
             for name, value in zip(plan.objectives, reference, strict=True)
         ],
         origins=_origins(judged, fronts),
