@@ -15,7 +15,7 @@ from statistics import fmean, stdev
 import numpy as np
 
 from upres.search.plan import load_plan
-from upres.search.run import hypervolumes, search
+from upres.search.run import hypervolume_of, search
 from upres.search.store import Store
 from upres.search.workers import LocalWorkers
 
@@ -43,13 +43,14 @@ def main() -> None:
                 with Store(out / f"{name.replace(' ', '_')}_{seed}") as store:
                     store.note("plan", plan.source)
                     found = search(plan, store, workers)
-                    volumes[name].append(hypervolumes(plan, store.candidates(), REFERENCE))
+                    candidates = store.candidates()
+                    volumes[name].append([hypervolume_of(plan, candidates[:mark], REFERENCE) for mark in MARKS])
                 if found.correlation is not None:
                     print(f"rank correlation with 4 times as long a training: {found.correlation:.2f}")
                 print(f"{name}, seed {seed}: {volumes[name][-1][-1]:.4f}", flush=True)
     print(f"\n{'candidates':>24}" + "".join(f"{mark:>15}" for mark in MARKS))
     for name, runs in volumes.items():
-        columns = [[run[mark - 1] for run in runs] for mark in MARKS]
+        columns = zip(*runs, strict=True)
         print(f"{name:>24}" + "".join(f"{fmean(column):>8.3f} ±{stdev(column):.3f}" for column in columns))
 
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from upres.search.front import beats, front, hypervolume
+from upres.search.front import beats, best, hypervolume
 
 
 def test_a_front_is_what_none_beats() -> None:
     points = [(1.0, 5.0), (2.0, 4.0), (2.0, 5.0), (3.0, 1.0), (3.0, 1.0)]
-    assert front([(np.array(point), 0.0) for point in points]) == [0, 1, 3, 4]
+    assert best([(np.array(point), 0.0) for point in points]) == [0, 1, 3, 4]
 
 
 def test_what_violates_constraints_is_beaten_by_what_violates_them_less() -> None:
@@ -14,8 +14,8 @@ def test_what_violates_constraints_is_beaten_by_what_violates_them_less() -> Non
     assert beats(good, bad)
     assert beats(bad, worse)
     assert not beats(worse, bad)
-    assert front([bad, good, worse]) == [1]
-    assert front([bad, worse]) == []
+    assert best([bad, good, worse]) == [1]
+    assert best([bad, worse]) == []
 
 
 def test_hypervolume_of_two_boxes() -> None:

@@ -18,7 +18,7 @@ import pytest
 from upres.errors import SearchError
 from upres.search.plan import Plan, load_plan
 from upres.search.proxy import Outcome, evaluate
-from upres.search.run import Standing, front_of, hypervolumes, objectives_of, search, standing
+from upres.search.run import Standing, front_of, hypervolume_of, objectives_of, search, standing
 from upres.search.store import FILE, Store
 
 
@@ -105,7 +105,8 @@ def test_a_seed_begins_with_its_own_weights(plan: Callable[..., Plan], pretendin
         assert (first.origin, first.source, first.steps) == ("seed", 1, 8)
         assert all(candidate.source == 1 for candidate in store.candidates() if candidate.generation == 0)
     (seed,) = seeded.seeds
-    assert all(job.start == seed.start for job in workers.jobs[:4])
+    assert seed.start is not None
+    assert [job.start.weights for job in workers.jobs[:4]] == [seed.start.weights] * 4
 
 
 def test_what_is_hopeless_is_told_to_the_workers(plan: Callable[..., Plan], pretending: Any, tmp_path: Path) -> None:
@@ -219,7 +220,7 @@ def test_hypervolume_is_the_mean_gain_over_the_limits(
         search(plan(), store, pretending())
         candidates = store.candidates()
     psnr, cost = 21.0, 2e9
-    volume = hypervolumes(plan(), candidates, np.array([-psnr, cost]))[-1]
+    volume = hypervolume_of(plan(), candidates, np.array([-psnr, cost]))
     limits = np.linspace(0, cost, 20001)
     gains = [
         max([0.0, *(c.psnr - psnr for c in candidates if c.psnr is not None and c.costs["multiply_adds"] <= limit)])

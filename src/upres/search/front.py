@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymoo.indicators.hv import HV
 
-__all__ = ["Value", "beats", "front", "hypervolume"]
+__all__ = ["Value", "beats", "best", "hypervolume"]
 
 Value = tuple[NDArray[np.float64], float]
 """Objectives, and by how much constraints are violated."""
@@ -21,7 +21,7 @@ def beats(first: Value, second: Value) -> bool:
     return bool((first[0] <= second[0]).all() and (first[0] < second[0]).any())
 
 
-def front(values: Sequence[Value]) -> list[int]:
+def best(values: Sequence[Value]) -> list[int]:
     """The places of those that meet all constraints and that none beats."""
     feasible = [place for place, value in enumerate(values) if not value[1]]
     return [place for place in feasible if not any(beats(values[other], values[place]) for other in feasible)]

@@ -133,8 +133,8 @@ class Elastic(Space):
 
     notation: ClassVar[str] = (
         "what feeds a cell (0 is the first convolution, 1 the first cell) → the cell: conv, groupConG with so many "
-        "groups or invertBotConE, an inverted bottleneck with such an expansion; of f channels, kernels of side k, b in "
-        "a row, with (isskip) or without (noskip) a residual."
+        "groups or invertBotConE, an inverted bottleneck with such an expansion; of f channels, kernels of side k, b "
+        "in a row, with (isskip) or without (noskip) a residual."
     )
     scale: Annotated[int, (1, 4)] = 2
     """The factor between LR and SR: 1, 2 or 4, whose square divides 32."""

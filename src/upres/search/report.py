@@ -17,7 +17,7 @@ from upres.evaluation.report import drawn, rendered
 from upres.evaluation.results import write_text
 from upres.search.plan import COSTS, Plan
 from upres.search.proxy import rank_correlation
-from upres.search.run import front_of, hypervolumes, reference_of, why_none
+from upres.search.run import front_of, hypervolume_of, reference_of, why_none
 from upres.search.store import Candidate, Store
 
 __all__ = ["ancestors", "shown", "write_report"]
@@ -190,7 +190,7 @@ def _projections(plan: Plan, judged: Sequence[Candidate], fronts: Sequence[Seque
 
 
 def _volume(plan: Plan, judged: Sequence[Candidate]) -> str:
-    volumes = hypervolumes(plan, judged)
+    volumes = [hypervolume_of(plan, judged[:end], reference_of(plan, judged)) for end in range(1, len(judged) + 1)]
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()

@@ -20,7 +20,7 @@ from upres.compression.reparameterise import merge
 from upres.errors import SearchError
 from upres.networks.count import count
 from upres.search.controller import Controller, Proposal
-from upres.search.front import Value, front, hypervolume
+from upres.search.front import Value, best, hypervolume
 from upres.search.genome import Genome
 from upres.search.latency import Stopwatch, signature
 from upres.search.plan import COUNTED, Plan
@@ -32,7 +32,7 @@ __all__ = [
     "Progress",
     "Standing",
     "front_of",
-    "hypervolumes",
+    "hypervolume_of",
     "objectives_of",
     "reference_of",
     "search",
@@ -52,7 +52,7 @@ class Standing:
     front: list[Candidate]
     """What meets all constraints and nothing else beats, by falling PSNR."""
     hypervolume: float
-    """Of the front: see `hypervolumes`."""
+    """Of the front: see `hypervolume_of`."""
     seconds_left: float | None
     correlation: float | None = None
     """Spearman's, between the proxy and the longer training; None before it is known."""
@@ -312,14 +312,12 @@ def value_of(plan: Plan, candidate: Candidate) -> Value:
 def front_of(plan: Plan, candidates: Sequence[Candidate]) -> list[Candidate]:
     """Those that are trained and meet all constraints, and that none beats, by falling PSNR."""
     judged = [candidate for candidate in candidates if candidate.status != "waiting"]
-    places = front([value_of(plan, candidate) for candidate in judged])
+    places = best([value_of(plan, candidate) for candidate in judged])
     return sorted((judged[place] for place in places), key=lambda candidate: -(candidate.psnr or LOWEST))
 
 
-def hypervolumes(
-    plan: Plan, candidates: Sequence[Candidate], reference: NDArray[np.float64] | None = None
-) -> list[float]:
-    """The hypervolume of the front after each candidate that was judged, in order.
+def hypervolume_of(plan: Plan, candidates: Sequence[Candidate], reference: NDArray[np.float64] | None = None) -> float:
+    """The hypervolume of the front.
 
     PSNR counts in dB, and costs as parts of the reference's: so it is the gain over the reference's PSNR in dB, mean
     over all limits on costs up to the reference's.
@@ -327,25 +325,19 @@ def hypervolumes(
     Args:
         plan: of the search.
         candidates: of it.
-        reference: in the order of `objectives_of`; by default constraints, and where there are none the worst value of
-            the first generation.
+        reference: in the order of `objectives_of`; by default that of `reference_of`.
     """
-    judged = [candidate for candidate in candidates if candidate.status != "waiting"]
-    reference = reference_of(plan, judged) if reference is None else reference
-    if reference is None:
-        return [0.0] * len(judged)
-    units = np.array(
-        [1.0 if name == "psnr" else abs(value) for name, value in zip(plan.objectives, reference, strict=True)]
-    )
-    volumes = []
-    for end in range(1, len(judged) + 1):
-        points = np.array([objectives_of(plan, candidate) for candidate in front_of(plan, judged[:end])])
-        volumes.append(hypervolume(points / units, reference / units) if len(points) else 0.0)
-    return volumes
+    reference = reference_of(plan, candidates) if reference is None else reference
+    points = np.array([objectives_of(plan, candidate) for candidate in front_of(plan, candidates)])
+    if reference is None or not len(points):
+        return 0.0
+    psnr = np.array(plan.objectives) == "psnr"
+    units = np.where(psnr, 1.0, np.abs(reference))
+    return hypervolume(points / units, reference / units)
 
 
 def reference_of(plan: Plan, candidates: Sequence[Candidate]) -> NDArray[np.float64] | None:
-    """What `hypervolumes` measures from; None as long as nothing is trained."""
+    """Constraints, and where there are none the worst values of the first generation; None before it is trained."""
     first = [candidate for candidate in candidates if candidate.generation == 0 and candidate.psnr is not None]
     if not first:
         return None
@@ -363,8 +355,8 @@ def standing(plan: Plan, store: Store) -> Standing:
     if longer:
         psnr = {candidate.number: candidate.psnr for candidate in candidates}
         correlation = rank_correlation([psnr[number] or LOWEST for number in longer], list(longer.values()))
-    volume = hypervolumes(plan, candidates)[-1:] or [0.0]
-    return Standing(len(judged), plan.evaluations, front_of(plan, candidates), volume[0], None, correlation)
+    front, volume = front_of(plan, candidates), hypervolume_of(plan, candidates)
+    return Standing(len(judged), plan.evaluations, front, volume, None, correlation)
 
 
 def why_none(plan: Plan, candidates: Sequence[Candidate]) -> str:
