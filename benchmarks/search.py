@@ -15,7 +15,8 @@ from statistics import fmean, stdev
 import numpy as np
 
 from upres.search.plan import load_plan
-from upres.search.run import hypervolume_of, search
+from upres.search.run import search
+from upres.search.standing import hypervolume_of
 from upres.search.store import Store
 from upres.search.workers import LocalWorkers
 

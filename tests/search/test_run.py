@@ -18,7 +18,8 @@ import pytest
 from upres.errors import SearchError
 from upres.search.plan import Plan, load_plan
 from upres.search.proxy import Outcome, evaluate
-from upres.search.run import Standing, front_of, hypervolume_of, objectives_of, search, standing
+from upres.search.run import search
+from upres.search.standing import Standing, front_of, hypervolume_of, objectives_of, standing
 from upres.search.store import FILE, Store
 
 

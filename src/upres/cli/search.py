@@ -14,7 +14,7 @@ from upres.cli.outputs import prepare
 
 if TYPE_CHECKING:
     from upres.search.plan import Plan
-    from upres.search.run import Standing
+    from upres.search.standing import Standing
     from upres.search.store import Store
 
 __all__ = ["app"]

@@ -1,6 +1,6 @@
 """Searches: which networks are looked at, how they are judged, and for how long, as TOML.
 
-seed, evaluations    of all that is drawn; candidates that are trained
+seed, evaluations    of all that is drawn; networks that are looked at
 objectives           names in `COSTS`, and ``psnr``: what a network shall be good at
 seeds                networks that the search begins with: names, bundled models, checkpoints
 [space]              name in `SPACES` and its arguments

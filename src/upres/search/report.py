@@ -17,7 +17,7 @@ from upres.evaluation.report import drawn, rendered
 from upres.evaluation.results import write_text
 from upres.search.plan import COSTS, Plan
 from upres.search.proxy import rank_correlation
-from upres.search.run import front_of, hypervolume_of, reference_of, why_none
+from upres.search.standing import front_of, hypervolume_of, reference_of, why_none
 from upres.search.store import Candidate, Store
 
 __all__ = ["ancestors", "shown", "write_report"]
