@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from upres.networks import NetworkSpec
-from upres.search.latency import Options, Stopwatch, signature
+from upres.search.latency import Options, Stopwatch, predicted, signature
 
 
 def spec(**arguments: object) -> NetworkSpec:
@@ -17,12 +17,27 @@ def stopwatch() -> Stopwatch:
 
 def test_what_makes_no_difference_to_a_clock_has_one_signature(stopwatch: Stopwatch, tmp_path: Path) -> None:
     def signed(**arguments: object) -> str:
-        return signature(stopwatch.model(spec(**arguments), tmp_path))
+        return signature(stopwatch.model(spec(**arguments), tmp_path), 96, 160)
 
     plain = signed()
     assert plain == signed(layer="edge") == signed(layer="asymmetric") == signed(slope=0.05)
     others = [signed(channels=24), signed(blocks=2), signed(downscale="none"), signed(downscale="space-to-depth")]
     assert len({plain, *others}) == 5
+
+
+def test_depth_is_predicted_where_the_operations_are_known(stopwatch: Stopwatch, tmp_path: Path) -> None:
+    def signed(**arguments: object) -> str:
+        return signature(stopwatch.model(spec(**arguments), tmp_path), 96, 160)
+
+    known = {signed(convolutions=2): 10.0, signed(convolutions=5): 16.0}
+    assert predicted(signed(convolutions=3), known) == pytest.approx(12)
+    assert predicted(signed(convolutions=6), known) == pytest.approx(18)
+    assert predicted(signed(convolutions=40), known) is None, "far from what is known"
+    assert predicted(signed(convolutions=3, blocks=2), known) is None, "an addition more"
+    assert predicted(signed(convolutions=3, channels=24), known) is None
+    none = {signed(convolutions=2, downscale="none"): 30.0}
+    assert predicted(signed(convolutions=3, downscale="none"), known | none) is None, "of another resolution"
+    assert predicted(signed(), {}) is None
 
 
 def test_latency_is_in_units_of_the_reference(stopwatch: Stopwatch, tmp_path: Path) -> None:

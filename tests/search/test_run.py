@@ -205,13 +205,24 @@ def test_latency_is_measured_once_for_a_shape_and_limits_what_is_trained(
         found = search(plan(*options), store, workers)
         candidates = store.candidates()
         assert store.fact("reference_ms") == 3.0
-    assert len(timed) == len({*timed}), "layers and slopes have no share in it"
-    assert len(timed) < 12
+    assert len(timed) == len({*timed}) < 12, "layers and slopes have no share in it"
     assert all(candidate.costs["latency"] <= 2 for candidate in found.front)
     refused = [candidate for candidate in candidates if candidate.costs["latency"] > 2]
     assert refused
     assert all(candidate.status == "refused" and "more than 2" in candidate.error for candidate in refused)
     assert not {job.number for job in workers.jobs} & {candidate.number for candidate in refused}
+    timed.clear()
+    narrow = ["channels=[8]", "blocks=[1]", "convolutions=[1, 2, 3, 4]", 'downscales=["stride"]', "biases=[1]"]
+    narrow += ['layers=["plain"]', "slopes=[0.1]"]
+    with Store(tmp_path / "additive") as store:
+        few = plan('objectives=["psnr", "latency"]', 'latency={reference="fast_x2", additive=true}')
+        search(replace(few, space=plan(*(f"space.{key}" for key in narrow)).space), store, pretending())
+        assert len(store.candidates()) == 4
+        assert all(
+            candidate.costs["latency"] == pytest.approx(candidate.costs["parameters"] / 1000)
+            for candidate in store.candidates()
+        )
+    assert len(timed) < 4, "the parameters of a layer more are the same for all"
 
 
 def test_hypervolume_is_the_mean_gain_over_the_limits(

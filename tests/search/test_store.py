@@ -40,8 +40,7 @@ def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
         assert store.weights(1, first=True) == b"first"
         assert store.weights(1) is None
         assert store.weights(2) == b"trained"
-        assert store.latency("shapes") == Latency(2.0, 1.0, 3.0)
-        assert store.latency("others") is None
+        assert store.latencies() == {"shapes": Latency(2.0, 1.0, 3.0)}
         assert store.longer() == {2: 31.0}
         assert store.fact("plan") == {"name": "x"}
         assert store.fact("nothing") is None

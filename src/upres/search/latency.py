@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,7 +21,10 @@ from upres.networks.checkpoint import save_checkpoint
 from upres.runtime import Upscaler, bundled, load_model
 from upres.training.checked import Count
 
-__all__ = ["Latency", "Options", "Stopwatch", "signature"]
+__all__ = ["Latency", "Options", "Stopwatch", "predicted", "signature"]
+
+BETWEEN = "; "
+LARGEST = 4.0  # as for a stack of 10 convolutions, of those with 2 and with 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,8 @@ class Options:
     """0 for all."""
     pairs: Annotated[int, (3, 1000)] = 15
     """Runs of each, in turn."""
+    additive: bool = False
+    """Take the sum of the operations' latencies, where other networks tell it: see `predicted`."""
     limit: Annotated[float, (0, math.inf)] = 0.0
     """Times what the reference takes: what takes longer is not trained; 0 for no limit but that of the constraints."""
 
@@ -105,16 +111,51 @@ class Stopwatch:
         return run
 
 
-def signature(model: Path) -> str:
-    """What of a model decides its time: the operations in order, and the shapes of what they are given.
+def signature(model: Path, height: int, width: int) -> str:
+    """What of a model decides its time: the operations in order, what shapes they are given and what shape they make.
 
     Two networks that differ in how their convolutions train, or in a slope, are one model to a clock.
+
+    Args:
+        model: the ``.onnx``.
+        height: of the LR picture.
+        width: likewise.
     """
-    graph = onnx.load(model).graph
-    shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
-    return "; ".join(
-        f"{node.op_type}{[shapes[name] for name in node.input if name in shapes]}"
-        f"{[list(attribute.ints) for attribute in node.attribute if attribute.ints]}"
+    loaded = onnx.load(model)
+    for dimension, value in zip(loaded.graph.input[0].type.tensor_type.shape.dim, (1, 3, height, width), strict=True):
+        dimension.dim_value = value
+    graph = onnx.shape_inference.infer_shapes(loaded, strict_mode=True).graph
+    weights = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    made = {
+        value.name: [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
+        for value in (*graph.value_info, *graph.output)
+    }
+    return BETWEEN.join(
+        f"{node.op_type}{[weights[name] for name in node.input if name in weights]}{made.get(node.output[0])}"
         for node in graph.node
         if node.op_type not in ("Constant", "Identity")
     )
+
+
+def predicted(signature: str, known: Mapping[str, float]) -> float | None:
+    """The latency of a model as the sum of its operations', of which others that were measured tell.
+
+    `benchmarks/additive.py` measures how far that holds: to 1.3 % for plain stacks.
+
+    Args:
+        signature: of the model.
+        known: signatures of others, and their milliseconds.
+
+    Returns:
+        Milliseconds; None if the operations of the others do not make up the model's, or only with weights whose
+        absolute sum is so large that the noise of what was measured would grow.
+    """
+    counts = [Counter(text.split(BETWEEN)) for text in (signature, *known)]
+    names = sorted(set().union(*counts))
+    model, *others = np.array([[count[name] for name in names] for count in counts], np.float64)
+    if not others:
+        return None
+    weights = np.linalg.lstsq(np.stack(others, axis=1), model, rcond=None)[0]
+    if not np.allclose(weights @ np.stack(others), model) or np.abs(weights).sum() > LARGEST:
+        return None
+    return float(weights @ np.array(list(known.values())))

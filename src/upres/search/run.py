@@ -20,7 +20,7 @@ from upres.errors import SearchError
 from upres.networks.count import count
 from upres.search.controller import Controller, Proposal
 from upres.search.genome import Genome
-from upres.search.latency import Stopwatch, signature
+from upres.search.latency import Stopwatch, predicted, signature
 from upres.search.plan import COUNTED, Plan
 from upres.search.proxy import RUNGS, Job, Start
 from upres.search.standing import Standing, objectives_of, standing, violations_of, why_none
@@ -148,18 +148,20 @@ class _Search:
     def _latency(self, candidate: Candidate) -> float:
         assert self.plan.latency is not None
         if self.stopwatch is None:
-            known = self.store.fact("reference_ms")
-            self.stopwatch = Stopwatch(self.plan.latency, Path(self.plan.data.train), known)
+            before = self.store.fact("reference_ms")
+            self.stopwatch = Stopwatch(self.plan.latency, Path(self.plan.data.train), before)
             self.store.note("reference_ms", self.stopwatch.milliseconds)
         spec = self.plan.space.decode(candidate.genome)
         with tempfile.TemporaryDirectory() as folder:
             model = self.stopwatch.model(spec, Path(folder))
-            key = signature(model)
-            found = self.store.latency(key)
-            if found is None:
+            key = signature(model, self.plan.latency.height, self.plan.latency.width)
+            known = {text: latency.milliseconds for text, latency in self.store.latencies().items()}
+            milliseconds = known.get(key) or (predicted(key, known) if self.plan.latency.additive else None)
+            if milliseconds is None:
                 found = self.stopwatch(model)
                 self.store.add_latency(key, found)
-        return found.milliseconds
+                milliseconds = found.milliseconds
+        return milliseconds
 
     def _job(self, candidate: Candidate, source: Candidate | None, bars: tuple[float, ...]) -> Job:
         plan, start = self.plan, None

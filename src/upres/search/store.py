@@ -195,12 +195,10 @@ class Store:
         row = self.database.execute(f"SELECT {column} FROM weights WHERE number = ?", (number,)).fetchone()  # noqa: S608
         return row[0] if row else None
 
-    def latency(self, signature: str) -> Latency | None:
-        """Of all models of a signature, once one was measured."""
-        row = self.database.execute(
-            "SELECT milliseconds, lower, upper FROM latencies WHERE signature = ?", (signature,)
-        ).fetchone()
-        return Latency(*row) if row else None
+    def latencies(self) -> dict[str, Latency]:
+        """What was measured, by the signatures of the models."""
+        rows = self.database.execute("SELECT signature, milliseconds, lower, upper FROM latencies ORDER BY rowid")
+        return {signature: Latency(*values) for signature, *values in rows}
 
     def add_latency(self, signature: str, latency: Latency) -> None:
         """Keep what was measured."""
