@@ -104,6 +104,7 @@ class Store:
                 self.database.executescript(f"BEGIN; {SCHEMA} COMMIT;")
             self.database.execute("SELECT 1 FROM facts")
         except sqlite3.DatabaseError as error:
+            self.close()
             raise SearchError(f"{path}: is no search of upres ({error})") from None
 
     def __enter__(self) -> Self:
@@ -230,5 +231,6 @@ def _lock(folder: Path) -> sqlite3.Connection:
     try:
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError:
+        lock.close()
         raise SearchError(f"{folder}: another process runs this search; wait for it, or end it first") from None
     return lock
