@@ -34,6 +34,7 @@ def test_layers_that_have_biases_have_them_whatever_the_gene_says() -> None:
     assert with_bias != without
     assert space.canonical(with_bias) == space.canonical(without)
     assert space.decode(with_bias) == space.decode(without)
+    assert space.describe(without).endswith("layer edge, bias True")
     plain = space.encode(NetworkSpec("bicubicpp", {**first, "layer": "plain"}))
     assert count(merge(space.decode(with_bias).build())) == count(space.decode(plain).build())
 

@@ -26,6 +26,7 @@ def test_a_search_on_one_page(plan: Callable[..., Plan], pretending: Any, tmp_pa
     assert [int(row[0]) for row in rows] == [candidate.number for candidate in found.front]
     assert rows[0][1] == f"{found.front[0].psnr:.2f}"
     assert rows[0][-1] == small.space.describe(found.front[0].genome)
+    assert "12 of them were trained, for 8 steps or fewer" in page
     assert "Asked for: PSNR of at least 21 dB." in page
     assert page.count("<svg") == 3 + 1 + 1 + 1 + 1  # by two objectives, by three, volume, rewards, genealogy
     for origin in ("random", "natural", "reinforced"):

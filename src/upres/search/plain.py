@@ -68,6 +68,11 @@ class Plain(Space):
             raise ValueError(f"{spec.name} is outside of the space: it is no bicubicpp x{self.scale} with an anchor")
         return [arguments[gene.name] for gene in self.genes]
 
+    def describe(self, genome: Genome) -> str:
+        """See `Space.describe`."""
+        arguments = self.decode(genome).arguments
+        return ", ".join(f"{gene.name} {arguments[gene.name]}" for gene in self.genes)
+
     def canonical(self, genome: Genome) -> Genome:
         """See `Space.canonical`: layers that are not plain have biases, whatever the gene says."""
         *same, layer, bias = genome
