@@ -29,7 +29,7 @@ $(LIGHT)/.done: pyproject.toml constraints.txt
 $(LAB)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(LAB)
 	$(LAB)/bin/pip install --quiet --upgrade "pip>=25.1"
-	$(LAB)/bin/pip install --quiet --constraint constraints.txt --editable ".[lab,ort]" --group dev
+	$(LAB)/bin/pip install --quiet --constraint constraints.txt --editable ".[lab,ort,ray]" --group dev
 	touch $@
 
 clean:

@@ -4,13 +4,14 @@ UpresError
 ├── ImageError       a picture that cannot be read or written
 ├── ModelError       a model, checkpoint or engine that cannot be used
 ├── RecipeError      a recipe that does not say what it must
+├── SearchError      a search that cannot go on, or that has found nothing
 ├── ChallengeError   results or a hand-in that a challenge's rules do not take
 └── MissingExtra     a part of upres that is not installed
 """
 
 from __future__ import annotations
 
-__all__ = ["ChallengeError", "ImageError", "MissingExtra", "ModelError", "RecipeError", "UpresError"]
+__all__ = ["ChallengeError", "ImageError", "MissingExtra", "ModelError", "RecipeError", "SearchError", "UpresError"]
 
 
 class UpresError(Exception):
@@ -27,6 +28,10 @@ class ModelError(UpresError):
 
 class RecipeError(UpresError):
     """A training recipe is not valid."""
+
+
+class SearchError(UpresError):
+    """A search cannot go on, or no network that it looked at is what was asked for."""
 
 
 class ChallengeError(UpresError):

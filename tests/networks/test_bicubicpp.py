@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from upres.compression.reparameterise import merge
 from upres.evaluation.quality import mean_psnr
 from upres.networks import Network, load
 from upres.networks.base import upscale_rgb8
 from upres.networks.bicubicpp import STEPS, BicubicPlusPlus
+from upres.networks.reparameterised import LAYERS
 
 
 def published(shared: Path) -> Network:
@@ -84,3 +86,22 @@ def test_a_slope_of_zero_is_a_relu() -> None:
     network = BicubicPlusPlus(2, slope=0.0, blocks=0, downscale="none")
     torch.nn.init.constant_(network.head.weight, -1.0)
     assert not network(torch.rand(1, 3, 5, 5)).any()
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_however_its_blocks_train_the_same_network_runs(layer: Any) -> None:
+    torch.manual_seed(0)
+    network = BicubicPlusPlus(2, channels=4, bias=True, anchor=True, layer=layer)
+    network(torch.rand(2, 3, 8, 8))  # moves the statistics of batch norm
+    lr = torch.rand(1, 3, 6, 8)
+    expected = network.eval()(lr)
+    plain = BicubicPlusPlus(2, channels=4, bias=True, anchor=True)
+    plain.load_state_dict(merge(network).state_dict())
+    torch.testing.assert_close(plain(lr), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_layers_are_checked() -> None:
+    with pytest.raises(ValueError, match="edge, repvgg, asymmetric, plain"):
+        BicubicPlusPlus(layer="dense")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="set bias = true"):
+        BicubicPlusPlus(layer="edge")

@@ -6,7 +6,8 @@ from torch import nn
 
 from upres.compression.reparameterise import merge
 from upres.networks.count import count
-from upres.networks.ecbsr import ECBSR, LAYERS
+from upres.networks.ecbsr import ECBSR
+from upres.networks.reparameterised import LAYERS
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -15,7 +15,7 @@ __all__ = ["app"]
 
 COMMANDS = (
     *("upscale", "models", "eval", "train", "export", "bundle", "rank", "report", "cost", "machine"),
-    *("metrics", "data", "asc2019"),
+    *("search", "metrics", "data", "asc2019"),
 )
 """Modules of this package, each with a function ``command`` or, for several commands, an ``app``."""
 

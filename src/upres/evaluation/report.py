@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -17,7 +17,7 @@ import upres
 from upres.errors import MissingExtra, UpresError
 from upres.evaluation.results import Result, read_results, write_text
 
-__all__ = ["COSTS", "Correlation", "pareto_front", "rank_correlation", "write_report"]
+__all__ = ["COSTS", "Correlation", "drawn", "pareto_front", "rank_correlation", "rendered", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,9 @@ def write_report(path: Path, files: Sequence[Path]) -> None:
         MissingExtra: if the workbench is not installed.
     """
     try:
+        import jinja2  # noqa: F401
         import matplotlib  # noqa: F401
         import scipy  # noqa: F401
-        from jinja2 import Environment
     except ImportError as error:
         raise MissingExtra(f"What draws reports ({error.name})", "lab") from None
     contents = [read_results(file) for file in files]
@@ -122,10 +122,8 @@ def write_report(path: Path, files: Sequence[Path]) -> None:
         if result.means:
             found = sets.setdefault((result.data, result.scale), {})
             found[result.label] = _joined(found[result.label], result) if result.label in found else result
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(resources.files("upres.evaluation").joinpath("report.html").read_text("utf-8"))
-    page = template.render(
-        version=upres.__version__,
+    page = rendered(
+        resources.files("upres.evaluation").joinpath("report.html").read_text("utf-8"),
         quantities=COSTS,
         sets=[_set(data, scale, list(found.values()), costs) for (data, scale), found in sets.items()],
         costs=costs,
@@ -136,6 +134,29 @@ def write_report(path: Path, files: Sequence[Path]) -> None:
         ],
     )
     write_text(path, page)
+
+
+def rendered(template: str, **values: Any) -> str:
+    """A page of a Jinja template that may use ``style``, the reports' own, and ``version``."""
+    from jinja2 import Environment
+
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    style = resources.files("upres.evaluation").joinpath("report.css").read_text("utf-8")
+    return environment.from_string(template).render(version=upres.__version__, style=style, **values)
+
+
+def drawn(draw: Callable[[Any], None], width: float = 5.2, height: float = 3.6) -> str:
+    """An SVG, to stand in a page, of what is drawn on a figure of matplotlib's of so many inches."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "upres", "font.size": 9}):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        draw(figure)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
 
 
 def _joined(first: Result, second: Result) -> Result:
@@ -191,12 +212,9 @@ def _set(data: str, scale: int, results: Sequence[Result], costs: Sequence[Resul
 
 def _plot(points: Mapping[int, tuple[float, float]], cost: str, quality: str) -> str:
     """An SVG of the models, by their numbers in the table, and their front."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "upres", "font.size": 9}):
-        figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    def draw(figure: Any) -> None:
         axes = figure.subplots()
         values = list(points.values())
         front = [values[index] for index in pareto_front(values)]
@@ -214,10 +232,8 @@ def _plot(points: Mapping[int, tuple[float, float]], cost: str, quality: str) ->
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(visible=True, alpha=0.3)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
+
+    return drawn(draw)
 
 
 def _embedded(figure: Path) -> str:

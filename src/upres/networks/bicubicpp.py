@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from upres.networks.base import Network
 from upres.networks.blocks import Anchor
 from upres.networks.published import Published, State, shuffled_scale
+from upres.networks.reparameterised import LAYERS
 
 __all__ = ["PUBLISHED", "BicubicPlusPlus"]
 
@@ -44,9 +45,11 @@ class BicubicPlusPlus(Network):
         anchor: add the nearest-neighbour upscaled input to the output, so that the
             network only draws the difference; this is what survives 8-bit integers
             (Du et al., Anchor-based Plain Net, arXiv:2105.09750).
+        layer: what the convolutions in the blocks train as: ``plain``, or re-parameterised as ``edge``, ``repvgg`` or
+            ``asymmetric``, which have biases; exported, all are plain.
 
     Raises:
-        ValueError: for an unknown ``downscale``.
+        ValueError: for an unknown ``downscale`` or ``layer``, or one with biases where there shall be none.
     """
 
     def __init__(
@@ -59,7 +62,12 @@ class BicubicPlusPlus(Network):
         slope: float = 0.1,
         bias: bool = False,
         anchor: bool = False,
+        layer: Literal["plain", "edge", "repvgg", "asymmetric"] = "plain",
     ) -> None:
+        if layer not in LAYERS:
+            raise ValueError(f"layer must be one of {', '.join(LAYERS)}, not {layer!r}")
+        if layer != "plain" and not bias:
+            raise ValueError(f"layer = {layer}: such convolutions have biases; set bias = true")
         if downscale not in STEPS:
             raise ValueError(f"downscale must be one of {', '.join(STEPS)}, not {downscale!r}")
         step = STEPS[downscale]
@@ -70,12 +78,13 @@ class BicubicPlusPlus(Network):
         def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
             return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=bias)
 
+        inner = convolution if layer == "plain" else LAYERS[layer]
         self.activation = nn.LeakyReLU(slope)
         self.basis: Tensor | None
         self.register_buffer("basis", basis, persistent=False)
         self.head = convolution(3, channels, step) if basis is None else convolution(12, channels)
         self.blocks = nn.ModuleList(
-            nn.ModuleList([convolution(channels, channels) for _ in range(convolutions)]) for _ in range(blocks)
+            nn.ModuleList([inner(channels, channels) for _ in range(convolutions)]) for _ in range(blocks)
         )
         self.tail = convolution(channels, 3 * (step * scale) ** 2)
         self.anchor = Anchor(scale, step) if anchor else None

@@ -6,25 +6,16 @@ is how the convolutions train (section 3.2); the paper compares that with other 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from upres.networks.blocks import convolution
 from upres.networks.luma import LumaNetwork
-from upres.networks.reparameterised import AsymmetricConvolution, EdgeOrientedConvolution, RepVGGConvolution
+from upres.networks.reparameterised import LAYERS
 
 __all__ = ["ECBSR"]
-
-LAYERS: dict[str, Callable[[int, int], nn.Module]] = {
-    "edge": EdgeOrientedConvolution,
-    "repvgg": RepVGGConvolution,
-    "asymmetric": AsymmetricConvolution,
-    "plain": convolution,
-}
 
 
 class ECBSR(LumaNetwork):

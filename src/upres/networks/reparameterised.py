@@ -6,7 +6,7 @@ Sums and sequences of convolutions are convolutions, so each block here can say 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import torch
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from upres.networks.blocks import convolution
 
 __all__ = [
+    "LAYERS",
     "AsymmetricConvolution",
     "EdgeOrientedConvolution",
     "KernelBases",
@@ -215,6 +216,15 @@ class EdgeOrientedConvolution(ReparameterisedConvolution):
         points = self.points.weight.reshape(len(FILTERS), self.out_channels, self.in_channels)
         edges = torch.einsum("foi,fo,fyx->oiyx", points, self.strengths, self.filters)
         return self.weight + weight + edges, bias
+
+
+LAYERS: dict[str, Callable[[int, int], nn.Module]] = {
+    "edge": EdgeOrientedConvolution,
+    "repvgg": RepVGGConvolution,
+    "asymmetric": AsymmetricConvolution,
+    "plain": convolution,
+}
+"""What a 3x3 convolution of a plain stack can train as; all have a bias when they are merged."""
 
 
 def _lengths(weight: Tensor) -> Tensor:

@@ -28,7 +28,20 @@ from upres.training.degradation import checked_steps
 from upres.training.losses import LOSSES, make_loss
 from upres.training.schedules import SCHEDULES
 
-__all__ = ["Data", "Difficulty", "Recipe", "Stage", "load_recipe"]
+__all__ = [
+    "Data",
+    "Difficulty",
+    "Recipe",
+    "Stage",
+    "checked_data",
+    "checked_stage",
+    "load_recipe",
+    "parsed",
+    "read_text",
+]
+
+PLURALS = {"recipe": "recipes", "search": "searches"}
+"""The folders of files that ship."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,18 +159,47 @@ def load_recipe(name: str, overrides: list[str] | None = None, *, smoke: bool = 
     Raises:
         RecipeError: naming the key, its line and what it may be.
     """
-    path = Path(name)
-    if path.suffix != ".toml":
-        shipped = resources.files("upres.recipes")
-        known = sorted(item.name[:-5] for item in shipped.iterdir() if item.name.endswith(".toml"))
-        if name not in known:
-            raise RecipeError(f"no recipe is called {name!r}: give a .toml file or one of {', '.join(known)}")
-        text = (shipped / f"{name}.toml").read_text("utf-8")
-    else:
+    table, source = parsed(name, read_text(name, "recipe"), overrides, smoke=smoke)
+    return replace(_recipe(table, source), name=Path(name).stem)
+
+
+def read_text(name: str, kind: Literal["recipe", "search"]) -> str:
+    """The text of a TOML file by its path, or of one that ships by its name.
+
+    Args:
+        name: see `load_recipe`.
+        kind: what the file is; which folder those are in that ship.
+
+    Raises:
+        RecipeError: if the file cannot be read, or none that ships has the name.
+    """
+    if Path(name).suffix == ".toml":
         try:
-            text = path.read_text("utf-8")
+            return Path(name).read_text("utf-8")
         except OSError as error:
-            raise RecipeError(f"{path}: cannot be read ({error.strerror})") from None
+            raise RecipeError(f"{name}: cannot be read ({error.strerror})") from None
+    shipped = resources.files(f"upres.{PLURALS[kind]}")
+    known = sorted(item.name[:-5] for item in shipped.iterdir() if item.name.endswith(".toml"))
+    if name not in known:
+        raise RecipeError(f"no {kind} is called {name!r}: give a .toml file or one of {', '.join(known)}")
+    return (shipped / f"{name}.toml").read_text("utf-8")
+
+
+def parsed(
+    name: str, text: str, overrides: list[str] | None = None, *, kind: str = "recipe", smoke: bool = False
+) -> tuple[Table, Source]:
+    """The tables of a file, changed, and where their keys stand.
+
+    Args:
+        name: of the file.
+        text: of the file.
+        overrides: see `load_recipe`.
+        kind: what the file is, for errors.
+        smoke: see `load_recipe`.
+
+    Raises:
+        RecipeError: if the text is no TOML, or has no key of an override.
+    """
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -167,13 +209,13 @@ def load_recipe(name: str, overrides: list[str] | None = None, *, smoke: bool = 
     if smoke and not short:
         raise RecipeError(f"{name}: has no [smoke] that says how it becomes short")
     for key, value in _leaves(short) if smoke else ():
-        _put(table, key, value, source.places[f"smoke.{key}"], source)
+        _put(table, key, value, source.places[f"smoke.{key}"], kind, source)
     for override in overrides or []:
-        key, equals, text = override.partition("=")
+        key, equals, changed = override.partition("=")
         if not equals:
             raise RecipeError(f"--set {override}: write key=value, for example stage.0.steps=1000")
-        _put(table, key, _value(text), f"--set {override}", source)
-    return replace(_recipe(table, source), name=path.stem)
+        _put(table, key, _value(changed), f"--set {override}", kind, source)
+    return table, source
 
 
 def _leaves(table: Table, way: str = "") -> Iterator[tuple[str, Any]]:
@@ -192,7 +234,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def _put(table: Table, key: str, value: Any, place: str, source: Source) -> None:
+def _put(table: Table, key: str, value: Any, place: str, kind: str, source: Source) -> None:
     """Set a dotted key, which stands at a place."""
     *way, last = key.split(".")
     at: Any = table
@@ -201,7 +243,7 @@ def _put(table: Table, key: str, value: Any, place: str, source: Source) -> None
             at = at[int(part)] if isinstance(at, list) else at.setdefault(part, {})
         at[int(last) if isinstance(at, list) else last] = value
     except (IndexError, ValueError, TypeError, AttributeError):
-        raise RecipeError(f"{place}: the recipe has no {'.'.join(way)}") from None
+        raise RecipeError(f"{place}: the {kind} has no {'.'.join(way)}") from None
     source.override(key, place)
 
 
@@ -211,17 +253,14 @@ def _recipe(table: Table, source: Source) -> Recipe:
             raise source.error(key, f": unknown key {key}; a recipe has network, data, stage, seed and smoke")
     tables = {key: accepted(table.get(key, {}), Table, key, source) for key in ("network", "data")}
     spec = _network(tables["network"], source)
-    data = Data(**arguments(Data, tables["data"], "data", source))
-    if data.lr and data.degradation:
-        raise source.error("data.lr", ": LR is either given or made; leave out lr or degradation")
-    degradation = checked_steps(data.degradation, "data.degradation", source)
+    data = checked_data(tables["data"], source)
     stages = table.get("stage", [])
     if not isinstance(stages, list) or not stages:
         raise source.error("stage", ": a recipe needs at least one [[stage]]")
     return Recipe(
         spec,
-        replace(data, degradation=degradation),
-        tuple(_stage(stage, f"stage.{number}", source) for number, stage in enumerate(stages)),
+        data,
+        tuple(checked_stage(stage, f"stage.{number}", source) for number, stage in enumerate(stages)),
         accepted(table.get("seed", 0), int, "seed", source),
     )
 
@@ -238,7 +277,24 @@ def _network(table: Table, source: Source) -> NetworkSpec:
     return spec
 
 
-def _stage(table: Any, key: str, source: Source) -> Stage:
+def checked_data(table: Table, source: Source) -> Data:
+    """The table ``data``.
+
+    Raises:
+        RecipeError: naming the key, its line and what it may be.
+    """
+    data = Data(**arguments(Data, table, "data", source))
+    if data.lr and data.degradation:
+        raise source.error("data.lr", ": LR is either given or made; leave out lr or degradation")
+    return replace(data, degradation=checked_steps(data.degradation, "data.degradation", source))
+
+
+def checked_stage(table: Any, key: str, source: Source) -> Stage:
+    """A table of a stage, which stands at a key.
+
+    Raises:
+        RecipeError: naming the key, its line and what it may be.
+    """
     stage = Stage(**arguments(Stage, accepted(table, Table, key, source), key, source))
     if stage.batch % stage.accumulate:
         raise source.error(f"{key}.accumulate", f" = {stage.accumulate}: must divide the batch of {stage.batch}")

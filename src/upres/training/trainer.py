@@ -27,11 +27,11 @@ from upres.training.difficulty import ranked
 from upres.training.log import Log
 from upres.training.losses import Criterion
 from upres.training.processes import Processes
-from upres.training.recipe import Recipe
+from upres.training.recipe import Data, Recipe
 from upres.training.stage import StageRun, learning_rate, precision, trained_part
 from upres.training.validation import bicubic_psnr, mean_psnr, middle
 
-__all__ = ["train"]
+__all__ = ["photographs_of", "train"]
 
 CHECKPOINT_SECONDS = 60.0
 CALIBRATION = 8  # batches that a quantisation looks at
@@ -83,7 +83,8 @@ class _Training:
         self.network.initialise()
         self.state = _resume(out, recipe)
         self.criteria = [self._criterion(number) for number in range(len(recipe.stages))]
-        self.photographs, self.validation = _photographs(recipe, self.network.scale)
+        patch = max(stage.patch for stage in recipe.stages)
+        self.photographs, self.validation = photographs_of(recipe.data, self.network.scale, patch)
         if self.state:
             self.network = restructured(self.network, self.state["network"], self.state["structure"])
         self.done = self.state["step"] if self.state else 0
@@ -239,12 +240,19 @@ class _Training:
         (self.out / "card.json").write_text(json.dumps(card, indent=2) + "\n", "utf-8")
 
 
-def _photographs(recipe: Recipe, scale: int) -> tuple[Photographs, Photographs | None]:
-    """To train and to validate on."""
-    data = recipe.data
+def photographs_of(data: Data, scale: int, patch: int) -> tuple[Photographs, Photographs | None]:
+    """To train and to validate on; none of the latter if no folder of them is given.
+
+    Args:
+        data: of a recipe.
+        scale: the factor between LR and SR.
+        patch: side of the largest LR patch that will be asked for.
+
+    Raises:
+        RecipeError: as `load_photographs`.
+    """
     degradation = Pipeline(data.degradation) if data.degradation else None
     augmentation = Augmentation(data.flips, data.rotations, data.permute_rgb)
-    patch = max(stage.patch for stage in recipe.stages)
     train = load_photographs(
         data.train,
         scale,

@@ -1,0 +1,1 @@
+"""Architecture search: networks under one's own constraints, on one's own machine."""
