@@ -21,7 +21,7 @@ from upres import Upscaler
 from upres.evaluation.measures import MEASURES, Settings
 from upres.evaluation.pairs import Pair, find_pairs
 
-EFFORTS = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
+EFFORTS = (0, 10, 20, 30, 35, 40, 50, 60, 70, 80, 90, 100)
 DEFAULT = "default"
 
 

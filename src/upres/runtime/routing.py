@@ -21,7 +21,7 @@ from upres.runtime.tiles import Span, Tile
 __all__ = ["FADE", "LEVELS", "EffortMap", "Plan", "Planner", "Window", "multiply_adds", "paint"]
 
 LEVELS = 3  # windows have 1 to 2 ** LEVELS cells along a side
-CALL = 800  # LR pixels of the largest branch, whose work is what it costs to run and to paint a window at all
+CALL = 1800  # LR pixels of the largest branch, whose work is what it costs to run and to paint a window at all
 MOVE = 1100  # multiply-adds whose time it takes to move an SR pixel's bytes
 FADE = 1  # LR pixels on each side of a window's border over which what is inside fades in
 PRICES = 32  # that are tried at once
