@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 
 from upres import Upscaler
 from upres.compression import bundling
-from upres.compression.bundling import make_bundle
+from upres.compression.bundling import make_bundle, state_quality
 from upres.errors import ImageError, ModelError
 from upres.evaluation.quality import mean_psnr
 from upres.images import Picture, write
@@ -32,7 +33,10 @@ def test_branches_go_from_the_smallest_to_the_largest(
     tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[str, str]
 ) -> None:
     monkeypatch.setattr(bundling, "SIDE", 48)
-    card = make_bundle(order, tmp_path / "mine_x4.onnx", photographs, quality={"Set5": 31.0})
+    card = make_bundle(order, tmp_path / "mine_x4.onnx", photographs)
+    assert load_model(tmp_path / "mine_x4.onnx").card == card
+    state_quality(tmp_path / "mine_x4.onnx", {"Set5": 31.0})
+    card = replace(card, quality={"Set5": 31.0})
     assert load_model(tmp_path / "mine_x4.onnx").card == card
     assert (card.name, card.scale, card.network, card.quality) == ("mine_x4", 4, "bundle", {"Set5": 31.0})
     assert card.routing

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -11,7 +12,8 @@ from upres.errors import ModelError
 from upres.evaluation.quality import mean_psnr
 from upres.images import make_lr, read
 from upres.metrics import niqe, psnr, rmse
-from upres.runtime import Upscaler, bundled, models
+from upres.runtime import Upscaler, bundled, load_model, models
+from upres.runtime.bundle import branches_of
 from upres.runtime.processor import adds_byte_products
 from upres.training.recipe import load_recipe
 
@@ -22,10 +24,19 @@ SET14 = {
     "fine_x2": 33.0,
     "fine_x3": 29.8,
     "fine_x4": 28.2,
+    "medium_x2": 32.9,
+    "medium_x3": 29.7,
+    "medium_x4": 28.05,
     "vivid_x4": 27.7,
+    "auto_x2": 33.0,
+    "auto_x3": 29.8,
+    "auto_x4": 28.15,
 }
 
-TWINS = ["fast_int8_x3", "fast_int8_x4", "fine_int8_x2", "fine_int8_x3", "fine_int8_x4"]
+TWINS = [
+    *("fast_int8_x3", "fast_int8_x4"),
+    *(f"{family}_int8_x{scale}" for family in ("medium", "fine", "auto") for scale in (2, 3, 4)),
+]
 
 
 @pytest.mark.parametrize("name", TWINS)
@@ -95,13 +106,28 @@ def test_the_cards_are_complete_and_the_files_small() -> None:
     for card, path in zip(cards, bundled().values(), strict=True):
         assert card.data
         assert card.licence == "Apache-2.0"
-        assert card.recipe == card.name.replace("_int8", "")
+        if card.routing is None:
+            assert card.recipe == card.name.replace("_int8", "")
+            assert load_recipe(card.recipe).network.arguments["scale"] == card.scale
         assert (card.precision == "int8") == (card.name in TWINS)
-        assert load_recipe(card.recipe).network.arguments["scale"] == card.scale
         assert card.parameters > 0
         assert card.halo is not None
         assert {"Set5", "Set14"} <= set(card.quality)
-        assert path.stat().st_size < 1_200_000
+        assert path.stat().st_size < (1_200_000 if card.routing is None else 1_700_000)
+
+
+@pytest.mark.parametrize("name", ["auto_x2", "auto_x3", "auto_x4", "auto_int8_x2", "auto_int8_x3", "auto_int8_x4"])
+def test_auto_is_made_of_the_models_that_are_bundled(name: str) -> None:
+    model = load_model(bundled()[name])
+    branches = branches_of(model)
+    int8, scale = "_int8" if "int8" in name else "", model.card.scale
+    smallest = f"fast{int8}_x{scale}" if f"fast{int8}_x{scale}" in bundled() else f"fast_x{scale}"
+    assert [branch.card.name for branch in branches] == [smallest, f"medium{int8}_x{scale}", f"fine{int8}_x{scale}"]
+    for branch in branches:
+        alone = load_model(bundled()[branch.card.name])
+        assert branch.card == alone.card
+        first, second = (onnx.load_from_string(part.onnx).graph.initializer for part in (branch, alone))
+        assert {tensor.name: tensor.raw_data for tensor in first} == {tensor.name: tensor.raw_data for tensor in second}
 
 
 def test_a_4k_result_costs_at_most_1_6_times_the_multiply_adds_of_x3() -> None:

@@ -28,7 +28,7 @@ def command(
     from upres.errors import MissingExtra
 
     try:
-        from upres.compression.bundling import make_bundle
+        from upres.compression.bundling import make_bundle, state_quality
     except ImportError as error:
         raise MissingExtra(f"The workbench ({error.name})", "lab") from None
     from upres.evaluation.quality import mean_psnr
@@ -38,6 +38,5 @@ def command(
     if measure:
         precision = "int8" if card.precision == "int8" else "f32"
         upscaler = Upscaler(out, scale=card.scale, precision=precision)
-        quality = {folder.resolve().name: round(mean_psnr(upscaler, folder, card.scale), 3) for folder in measure}
-        make_bundle(branches, out, photographs, loss=loss, quality=quality)
+        state_quality(out, {path.resolve().name: round(mean_psnr(upscaler, path, card.scale), 3) for path in measure})
     typer.echo(str(out))

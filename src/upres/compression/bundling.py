@@ -21,7 +21,7 @@ from upres.runtime.engines import open_engine
 from upres.runtime.graph import hardness_graph
 from upres.runtime.routing import Planner, multiply_adds
 
-__all__ = ["make_bundle"]
+__all__ = ["make_bundle", "state_quality"]
 
 CELL = 24  # LR pixels; smaller ones are told apart no better by their detail, and windows of them cost more
 PHOTOGRAPHS = 48
@@ -45,7 +45,6 @@ def make_bundle(
     photographs: Path,
     *,
     loss: float = 0.03,
-    quality: dict[str, float] | None = None,
 ) -> Card:
     """Write models of one scale as one model file, with a router that measures detail and lines that predict gains.
 
@@ -54,7 +53,6 @@ def make_bundle(
         path: the ``.onnx`` to write, atomically.
         photographs: a folder, by which the lines are fitted and the default effort is chosen.
         loss: dB of PSNR on Y, mean of the photographs; what the default effort may fall behind the largest branch.
-        quality: data set to PSNR in dB, for the card.
 
     Raises:
         ModelError: if a model cannot be read, or they do not fit together.
@@ -84,12 +82,18 @@ def make_bundle(
         precision="int8" if any(card.precision == "int8" for card in cards) else largest.precision,
         recipe="",
         trained="",
-        quality=quality or {},
+        quality={},
         routing=routing,
     )
     parts = {ROUTER: router, **{model.card.name: model.onnx for model in models}}
     write_model(onnx.load_from_string(bundle(parts)), card, path)
     return card
+
+
+def state_quality(path: Path, quality: dict[str, float]) -> None:
+    """Write into a model file's card what PSNR in dB was measured, by data set."""
+    model = load_model(path)
+    write_model(onnx.load_from_string(model.onnx), replace(model.card, quality=quality), path)
 
 
 def _check(models: list[Model]) -> None:

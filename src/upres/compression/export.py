@@ -154,7 +154,8 @@ class _Classes(nn.Module):
 
 
 def write_model(model: onnx.ModelProto, card: Card, path: Path) -> None:
-    """Write a network and its card as a model file, atomically."""
+    """Write a network and its card, instead of one that it has, as a model file, atomically."""
+    del model.metadata_props[:]
     model.metadata_props.add(key=CARD_KEY, value=card.to_json())
     onnx.checker.check_model(model)
     part = path.with_suffix(".part")
