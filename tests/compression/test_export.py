@@ -132,7 +132,7 @@ PATCHES = np.array([[0, 0, 2, 0, 0], [0, 0, 0, 0, 0], [1, 0, 0, 0, 0], [0, 0, 0,
 """Classes of sub-images of a picture that is easy but for a few."""
 
 
-def test_classsr_becomes_a_bundle_in_which_each_sub_image_takes_its_branch(tmp_path: Path) -> None:
+def test_classsr_becomes_a_bundle_in_which_each_sub_image_takes_its_branch_or_a_larger_one(tmp_path: Path) -> None:
     network = small().eval()
     spec = NetworkSpec("classsr", {"scale": 4, "base": "fsrcnn", "channels": [4, 8, 12]})
     save_checkpoint(tmp_path / "a.safetensors", spec, network)

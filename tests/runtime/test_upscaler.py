@@ -209,7 +209,7 @@ def test_the_first_calls_may_come_from_two_threads_at_once() -> None:
 
 
 def test_what_cannot_be_used_says_why(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"choose one of fast, .*fast_x2"):
+    with pytest.raises(ModelError, match=r"choose one of auto, .*fast_x2"):
         Upscaler("none")
     with pytest.raises(ModelError, match="cannot be read"):
         Upscaler("missing.onnx")
