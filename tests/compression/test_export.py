@@ -154,6 +154,8 @@ def test_classsr_becomes_a_bundle_in_which_each_sub_image_takes_its_branch_or_a_
         for (row, column), branch in np.ndenumerate(PATCHES):
             top, left = (4 * (32 * place + 12) for place in (row, column))
             middle = (slice(top, top + 32), slice(left, left + 32))
-            if np.abs(sr[middle] - expected[branch][middle]).max() > 1:
+            taken = [place for place in range(3) if np.abs(sr[middle] - expected[place][middle]).max() <= 1]
+            # A larger branch for the whole may be less work than windows of it; the largest is no such saving here.
+            if taken not in ([branch], [max(branch, 1)]):
                 wrong.append((row, column))
         assert not wrong, engine
