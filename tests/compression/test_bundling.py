@@ -6,7 +6,8 @@ import pytest
 
 from upres import Upscaler
 from upres.compression import bundling
-from upres.compression.bundling import make_bundle, state_quality
+from upres.compression.bundling import make_bundle
+from upres.compression.export import state_quality
 from upres.errors import ImageError, ModelError
 from upres.evaluation.quality import mean_psnr
 from upres.images import Picture, write

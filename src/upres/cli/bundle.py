@@ -28,15 +28,16 @@ def command(
     from upres.errors import MissingExtra
 
     try:
-        from upres.compression.bundling import make_bundle, state_quality
+        from upres.compression.bundling import make_bundle
+        from upres.compression.export import state_quality
     except ImportError as error:
         raise MissingExtra(f"The workbench ({error.name})", "lab") from None
-    from upres.evaluation.quality import mean_psnr
+    from upres.evaluation.quality import qualities
     from upres.runtime import Upscaler
 
     card = make_bundle(branches, out, photographs, loss=loss)
     if measure:
         precision = "int8" if card.precision == "int8" else "f32"
         upscaler = Upscaler(out, scale=card.scale, precision=precision)
-        state_quality(out, {path.resolve().name: round(mean_psnr(upscaler, path, card.scale), 3) for path in measure})
+        state_quality(out, qualities(upscaler, measure, card.scale))
     typer.echo(str(out))

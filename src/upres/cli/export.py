@@ -31,20 +31,13 @@ def command(
     from upres.errors import MissingExtra
 
     try:
-        from upres.compression.export import export
+        from upres.compression.export import export, state_quality
     except ImportError as error:
         raise MissingExtra(f"The workbench ({error.name})", "lab") from None
-    from upres.evaluation.quality import mean_psnr
+    from upres.evaluation.quality import qualities
     from upres.runtime import Upscaler
 
-    def write(quality: dict[str, float]) -> int:
-        card = export(
-            weights, model, scale=scale, int8=int8, data=data, recipe=recipe, licence=licence, quality=quality
-        )
-        return card.scale
-
-    native = write({})
+    card = export(weights, model, scale=scale, int8=int8, data=data, recipe=recipe, licence=licence)
     if measure:
-        upscaler = Upscaler(model, scale=native)
-        write({folder.resolve().name: round(mean_psnr(upscaler, folder, native), 3) for folder in measure})
+        state_quality(model, qualities(Upscaler(model, scale=card.scale), measure, card.scale))
     typer.echo(str(model))

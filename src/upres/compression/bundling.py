@@ -10,18 +10,18 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from upres.compression.export import write_model
+from upres.compression.export import middles, write_model
 from upres.errors import ImageError, ModelError
-from upres.images import SUFFIXES, make_lr, read
 from upres.metrics.psnr import luma
 from upres.runtime import Card, Model, Upscaler, bundled, load_model
 from upres.runtime.bundle import DETAIL_MULTIPLY_ADDS, ROUTER, bundle, detail_router
 from upres.runtime.card import CONTEXT, Routing
-from upres.runtime.engines import open_engine
+from upres.runtime.engines import Engine, open_engine
 from upres.runtime.graph import hardness_graph
+from upres.runtime.router import judged
 from upres.runtime.routing import Planner, multiply_adds
 
-__all__ = ["make_bundle", "state_quality"]
+__all__ = ["make_bundle"]
 
 CELL = 24  # LR pixels; smaller ones are told apart no better by their detail, and windows of them cost more
 PHOTOGRAPHS = 48
@@ -67,7 +67,10 @@ def make_bundle(
         Upscaler(file, scale=scale, precision="int8" if model.card.precision == "int8" else "f32")
         for model, file in opened
     ]
-    examples = [_example(path, upscalers, router, scale) for path in _photographs(photographs)]
+    engine = open_engine("openvino", hardness_graph(router, np.dtype(np.uint8)), "f32", None)
+    examples = [_example(lr, hr, upscalers, engine, scale) for lr, hr in middles(photographs, scale, SIDE, PHOTOGRAPHS)]
+    if not examples:
+        raise ImageError(f"{photographs}: holds no photographs to fit a bundle by")
     gains = [_line(examples, branch) for branch in range(1, len(models))]
     cards = [model.card for model in models]
     routing = _priced(Routing(CELL, CONTEXT, 0.0, gains, cards, DETAIL_MULTIPLY_ADDS), examples, loss)
@@ -90,12 +93,6 @@ def make_bundle(
     return card
 
 
-def state_quality(path: Path, quality: dict[str, float]) -> None:
-    """Write into a model file's card what PSNR in dB was measured, by data set."""
-    model = load_model(path)
-    write_model(onnx.load_from_string(model.onnx), replace(model.card, quality=quality), path)
-
-
 def _check(models: list[Model]) -> None:
     cards = [model.card for model in models]
     names = [card.name for card in cards]
@@ -110,27 +107,14 @@ def _check(models: list[Model]) -> None:
             raise ModelError(f"{card.name} {kind}, so it cannot be a branch")
 
 
-def _photographs(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise ImageError(f"{folder}: there is no such folder")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise ImageError(f"{folder}: holds no photographs to fit a bundle by")
-    return paths[:: -(-len(paths) // PHOTOGRAPHS)]
-
-
-def _example(path: Path, upscalers: list[Upscaler], router: bytes, scale: int) -> _Example:
-    hr = read(path).rgb8()
-    side = SIDE * scale
-    top, left = (max(0, length - side) // 2 for length in hr.shape[:2])
-    lr, hr = make_lr(hr[top : top + side, left : left + side], scale)
+def _example(
+    lr: NDArray[np.uint8], hr: NDArray[np.uint8], upscalers: list[Upscaler], router: Engine, scale: int
+) -> _Example:
     height, width = lr.shape[:2]
-    padded = np.pad(lr, ((0, -height % CELL), (0, -width % CELL), (0, 0)), "edge")
-    engine = open_engine("openvino", hardness_graph(router, lr.dtype), "f32", None)
     target = luma(hr)
     return _Example(
         (height, width),
-        engine.run(padded)[..., 0],
+        judged(router, lr, CELL),
         _cells(np.ones((height, width))),
         [_cells((luma(upscale(lr)) - target) ** 2, scale) for upscale in upscalers],
     )

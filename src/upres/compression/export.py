@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
@@ -28,7 +31,7 @@ from upres.runtime.bundle import ROUTER, bundle
 from upres.runtime.card import CONTEXT, Card, Routing
 from upres.runtime.model import CARD_KEY, bundled, load_model
 
-__all__ = ["export", "load_weights", "to_onnx", "write_model"]
+__all__ = ["export", "load_weights", "middles", "state_quality", "to_onnx", "write_model"]
 
 WRAPPER = "network."
 """Before the names of the weights in a model, after the attribute of `Aligned`."""
@@ -96,6 +99,12 @@ def export(
         card = replace(card, precision="int8")
     write_model(onnx.load_from_string(to_onnx(network)), card, path)
     return card
+
+
+def state_quality(path: Path, quality: dict[str, float]) -> None:
+    """Write into a model file's card what PSNR in dB was measured, by data set."""
+    model = load_model(path)
+    write_model(onnx.load_from_string(model.onnx), replace(model.card, quality=quality), path)
 
 
 def _ready(network: Network, int8: Path | None) -> Network:
@@ -205,20 +214,35 @@ def _facts(path: Path) -> dict[str, str]:
 
 def _patches(folder: Path, network: Network) -> list[Tensor]:
     """The middles of photographs reduced by MATLAB's bicubic, (1, 3, h, w) in [0, 1]."""
-    if not folder.is_dir():
-        raise ImageError(f"{folder}: there is no such folder")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    patches = []
-    for path in paths[:: -(-len(paths) // CALIBRATION_PATCHES) or 1]:
-        hr = read(path).rgb8()
-        side = CALIBRATION_SIDE * network.scale
-        top, left = (max(0, length - side) // 2 for length in hr.shape[:2])
-        lr, _ = make_lr(hr[top : top + side, left : left + side], network.scale)
-        if min(lr.shape[:2]) >= network.minimum:
-            patches.append(torch.tensor(lr).permute(2, 0, 1)[None] / 255)
+    patches = [
+        torch.tensor(lr).permute(2, 0, 1)[None] / 255
+        for lr, _ in middles(folder, network.scale, CALIBRATION_SIDE, CALIBRATION_PATCHES)
+        if min(lr.shape[:2]) >= network.minimum
+    ]
     if not patches:
         raise ImageError(f"{folder}: holds no photographs that are large enough to quantise by")
     return patches
+
+
+def middles(folder: Path, scale: int, side: int, most: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """LR and HR of the middles of a folder's photographs, (h, w, 3), reduced by MATLAB's bicubic.
+
+    Args:
+        folder: whose photographs are taken evenly, by their names' order.
+        scale: the factor r between LR and SR.
+        side: LR pixels of the middle's side; smaller photographs are taken whole.
+        most: so many at most.
+
+    Raises:
+        ImageError: if there is no such folder, or a photograph cannot be read.
+    """
+    if not folder.is_dir():
+        raise ImageError(f"{folder}: there is no such folder")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    for path in paths[:: -(-len(paths) // most) or 1]:
+        hr = read(path).rgb8()
+        top, left = (max(0, length - side * scale) // 2 for length in hr.shape[:2])
+        yield make_lr(hr[top : top + side * scale, left : left + side * scale], scale)
 
 
 def to_onnx(network: Network) -> bytes:

@@ -17,7 +17,7 @@ from upres.runtime.model import Model
 from upres.runtime.routing import LEVELS, EffortMap, Plan, Planner, paint
 from upres.runtime.samples import REACH, AnyRows, Samples, rgb, upscale_tile
 
-__all__ = ["Router", "Use"]
+__all__ = ["Router", "Use", "judged"]
 
 BLOCK = 2**24  # LR pixels among which work is shared out
 PROBE = 96  # LR pixels along a side of what is upscaled to see how fast a branch is
@@ -115,13 +115,11 @@ class Router:
 
     def _hardness(self, rows: AnyRows, part: slice) -> NDArray[np.float32]:
         """Of the cells in some rows."""
-        height, width, channels = rows.shape
+        height, _, channels = rows.shape
         cell = self._routing.cell
         top, stop = max(part.start - cell, 0), min(part.stop + cell, height)
         lr = rgb(rows.window(top, stop)[..., : 3 if channels > 2 else 1])
-        if len(lr) % cell or width % cell or not lr.flags.c_contiguous:
-            lr = np.pad(lr, ((0, -len(lr) % cell), (0, -width % cell), (0, 0)), "edge")
-        hardness = self._engine(self._model, rows.dtype, "hardness").run(lr)[..., 0]
+        hardness = judged(self._engine(self._model, rows.dtype, "hardness"), lr, cell)
         first = (part.start - top) // cell
         return hardness[first : first + math.ceil((part.stop - part.start) / cell)]
 
@@ -135,6 +133,20 @@ class Router:
             engine.run(lr)
             self._speeds[key] = (time.perf_counter() - start) / PROBE**2
         return self._speeds[key]
+
+
+def judged(engine: Engine, lr: Samples, cell: int) -> NDArray[np.float32]:
+    """The hardness of a picture's cells, (h, w); the last ones are filled up with its edge.
+
+    Args:
+        engine: of a router.
+        lr: (H, W, 3).
+        cell: LR pixels along a side of a cell.
+    """
+    below, beside = (-side % cell for side in lr.shape[:2])
+    if below or beside or not lr.flags.c_contiguous:
+        lr = np.pad(lr, ((0, below), (0, beside), (0, 0)), "edge")
+    return engine.run(lr)[..., 0]
 
 
 class _Held:
