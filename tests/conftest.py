@@ -100,7 +100,7 @@ def two_branches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parts = {bundles.ROUTER: bundles.detail_router(6)}
     parts |= {card.name: _dimming(card.name, 2, share) for card, share in zip(cards, (1.0, 0.5), strict=True)}
     model = onnx.load_from_string(bundles.bundle(parts))
-    card = Card("two_x2", 2, 0, routing=Routing(6, 4, 1e-8, [(1.0, 0.0)], cards, 48))
+    card = Card("two_x2", 2, 0, routing=Routing(6, 4, 1.0, [(1.0, 0.0)], cards, 48, [0.1, 1.0]))
     model.metadata_props.add(key=CARD_KEY, value=card.to_json())
     path = tmp_path_factory.mktemp("two_branches") / "two_x2.onnx"
     path.write_bytes(model.SerializeToString())

@@ -13,7 +13,7 @@ def test_a_card_survives_its_text_and_facts_of_later_versions() -> None:
 
 def test_a_card_survives_its_text_with_its_routing() -> None:
     branches = [Card("small_x2", 2, 7, alignment=2), Card("large_x2", 2, 14, quality={"Set5": 37.0})]
-    card = Card("both_x2", 2, 14, routing=Routing(24, 4, 0.5, [(1.5, 3.0)], branches, 48))
+    card = Card("both_x2", 2, 14, routing=Routing(24, 4, 0.5, [(1.5, 3.0)], branches, 48, [0.25, 1.0]))
     assert Card.from_json(card.to_json()) == card
 
 

@@ -27,7 +27,7 @@ def routed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of fast_x4 and fine_x4, which takes the latter where the Laplacian is above 8 levels."""
     models = [load_model(bundled()[name]) for name in ("fast_x4", "fine_x4")]
     cards = [model.card for model in models]
-    spent = Routing(CELL, 4, 64 / cards[1].multiply_adds, [(1.0, 16.0)], cards, 48)
+    spent = Routing(CELL, 4, 64, [(1.0, 16.0)], cards, 48, [0.12, 1.0])
     parts = {ROUTER: detail_router(CELL), **{model.card.name: model.onnx for model in models}}
     path = tmp_path_factory.mktemp("routed") / "routed_x4.onnx"
     card = dataclasses.replace(cards[1], name=path.stem, routing=spent)

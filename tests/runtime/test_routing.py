@@ -17,8 +17,9 @@ CELL, CONTEXT = 8, 2
 
 def routing(*lines: tuple[float, float], costs: tuple[int, ...] = (10_000, 100_000, 400_000)) -> Routing:
     """Of a first branch and one more for each line of gain."""
-    cards = [Card(f"b{place}_x2", 2, 5, multiply_adds=cost) for place, cost in enumerate(costs[: len(lines) + 1])]
-    return Routing(CELL, CONTEXT, 0.0, list(lines), cards, 3)
+    costs = costs[: len(lines) + 1]
+    cards = [Card(f"b{place}_x2", 2, 5, multiply_adds=cost) for place, cost in enumerate(costs)]
+    return Routing(CELL, CONTEXT, 0.0, list(lines), cards, 3, [cost / costs[-1] for cost in costs])
 
 
 PAIR = routing((1.0, 0.0))
@@ -123,7 +124,7 @@ def test_where_nothing_is_hard_the_smallest_branch_does_all() -> None:
 
 def test_where_all_is_hard_the_largest_branch_does_all() -> None:
     size = (64, 64)
-    plan = Planner(np.full((8, 8), 1e6, np.float32), PAIR, slice(0, 64), size).at(1e-6)
+    plan = Planner(np.full((8, 8), 1e6, np.float32), PAIR, slice(0, 64), size).at(0.1)
     assert plan == Plan(1, [])
     assert multiply_adds(PAIR, plan, *size) == 3 + 100_000
 

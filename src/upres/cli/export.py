@@ -39,5 +39,7 @@ def command(
 
     card = export(weights, model, scale=scale, int8=int8, data=data, recipe=recipe, licence=licence)
     if measure:
-        state_quality(model, qualities(Upscaler(model, scale=card.scale), measure, card.scale))
+        precision = "int8" if card.precision == "int8" else "f32"
+        upscaler = Upscaler(model, scale=card.scale, precision=precision)
+        state_quality(model, qualities(upscaler, measure, card.scale))
     typer.echo(str(model))

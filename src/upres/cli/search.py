@@ -86,7 +86,7 @@ def run(
         pool = RayWorkers(ray, plan.proxy.threads) if ray is not None else LocalWorkers(count)
         with pool, _Progress(quiet) as progress:
             found = search(plan, store, pool, progress.show)
-    typer.echo(_told(plan, found))
+    _show(plan, found)
     typer.echo(f"upres search report --search {out}    # all of it on one page")
 
 
@@ -180,11 +180,11 @@ class _Progress:
             typer.echo(text, err=True)
 
 
-def _told(plan: Plan, found: Standing) -> str:
+def _show(plan: Plan, found: Standing) -> None:
     """The front as a table, and what is known of the proxy."""
+    from upres.cli.tables import show
     from upres.search.report import shown
 
-    head = ["id", *plan.objectives, "network"]
     rows = [
         [
             str(candidate.number),
@@ -193,12 +193,8 @@ def _told(plan: Plan, found: Standing) -> str:
         ]
         for candidate in found.front
     ]
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head) - 1)]
-    lines = [
-        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
-        for row in [head, *rows]
-    ]
+    notes = []
     if found.correlation is not None:
         sample = f"{plan.proxy.longer} times as long"
-        lines.append(f"rank correlation of PSNR after a training and one {sample}: {found.correlation:.2f} (Spearman)")
-    return "\n".join(lines)
+        notes.append(f"rank correlation of PSNR after a training and one {sample}: {found.correlation:.2f} (Spearman)")
+    show(["id", *plan.objectives, "network"], rows, notes, left={"network"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +27,9 @@ __all__ = ["make_bundle"]
 CELL = 24  # LR pixels; smaller ones are told apart no better by their detail, and windows of them cost more
 PHOTOGRAPHS = 48
 SIDE = 480  # LR pixels; of larger photographs the middle is taken
-HARDNESSES = np.geomspace(1e4, 1, 81)  # prices that are tried, as the hardness at which the largest branch pays
+ROUNDS = 12  # of measuring what branches cost
+WARM_UP = 3  # that do not count
+HARDNESSES = np.geomspace(1e4, 1, 81)  # prices that are tried, as the hardness at which the largest branch just pays
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def make_bundle(
         raise ImageError(f"{photographs}: holds no photographs to fit a bundle by")
     gains = [_line(examples, branch) for branch in range(1, len(models))]
     cards = [model.card for model in models]
-    routing = _priced(Routing(CELL, CONTEXT, 0.0, gains, cards, DETAIL_MULTIPLY_ADDS), examples, loss)
+    costs = _costs([file for _, file in opened], scale)
+    routing = _priced(Routing(CELL, CONTEXT, 0.0, gains, cards, DETAIL_MULTIPLY_ADDS, costs), examples, loss)
     largest = cards[-1]
     card = replace(
         largest,
@@ -127,6 +131,20 @@ def _cells(values: NDArray[np.float64], scale: int = 1) -> NDArray[np.float64]:
     return np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1)
 
 
+def _costs(files: list[Path], scale: int) -> list[float]:
+    """What models take for a picture, in turn: medians, as shares of the largest one's."""
+    lr = np.zeros((SIDE, SIDE, 3), np.uint8)
+    upscalers = [Upscaler(file, scale=scale) for file in files]
+    times = np.zeros((ROUNDS, len(files)))
+    for row in times:
+        for place, upscaler in enumerate(upscalers):
+            start = time.perf_counter()
+            upscaler(lr)
+            row[place] = time.perf_counter() - start
+    medians = np.median(times[WARM_UP:], axis=0)
+    return [round(float(cost), 3) for cost in medians / medians[-1]]
+
+
 def _line(examples: list[_Example], branch: int) -> tuple[float, float]:
     """Up to which hardness a branch gains nothing, and how its gain grows from there; by each photograph's error."""
     hardness = np.concatenate([example.hardness.ravel() for example in examples])
@@ -156,8 +174,7 @@ def _priced(routing: Routing, examples: list[_Example], loss: float) -> Routing:
     """With the highest price at which no more PSNR is lost than may be."""
     slope, _ = routing.gains[-1]
     for hardness in HARDNESSES:
-        # At which the largest branch just pays.
-        priced = replace(routing, price=slope * hardness / routing.branches[-1].multiply_adds)
+        priced = replace(routing, price=slope * hardness)
         losses = [10 * np.log10(_routed(example, priced)[0] / example.errors[-1].sum()) for example in examples]
         if np.mean(losses) <= loss:
             break

@@ -135,8 +135,9 @@ def _branches(network: ClassSR, name: str, int8: Path | None) -> tuple[Routing, 
     work = count(network.class_module, SUB_IMAGE, SUB_IMAGE).multiply_adds
     # The lines of neighbouring classes meet half-way between them, where neither gains over the other.
     gains = [(float(place), place / 2) for place in range(1, len(branches))]
-    price = NEXT_TO_NOTHING / cards[-1].multiply_adds
-    return Routing(SUB_IMAGE, CONTEXT, price, gains, cards, round(work / SUB_IMAGE**2)), {
+    costs = [card.multiply_adds / cards[-1].multiply_adds for card in cards]
+    routing = Routing(SUB_IMAGE, CONTEXT, NEXT_TO_NOTHING, gains, cards, round(work / SUB_IMAGE**2), costs)
+    return routing, {
         ROUTER: _to_onnx(_Classes(network), 2 * SUB_IMAGE, "hardness"),
         **parts,
     }

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from upres.compression.export import export
+from upres.compression.export import export, load_weights
 from upres.compression.reparameterise import merge
 from upres.errors import ModelError, UpresError
 from upres.evaluation.machine import MEMORY, Machine, fraction
@@ -160,7 +160,9 @@ def _open(name: str, protocol: Protocol, folder: Path) -> _Subject:
         raise ModelError(f"{name}: torch runs networks and checkpoints; models run by openvino or onnxruntime")
     file = path if path.suffix == ".onnx" else bundled()[name]
     card = load_model(file).card
-    return _open_model(path.stem, file, merge(NetworkSpec(card.network, card.arguments).build()), protocol)
+    # Integers are not read back, but have the shapes of the network that the card names.
+    network = NetworkSpec(card.network, card.arguments).build() if card.precision == "int8" else load_weights(name)[1]
+    return _open_model(path.stem, file, merge(network), protocol)
 
 
 def _open_network(name: str, spec: NetworkSpec, network: Network, protocol: Protocol, folder: Path) -> _Subject:

@@ -24,7 +24,7 @@ class Routing:
     context: int
     """LR pixels around what a larger branch upscales that it sees too."""
     price: float
-    """The gain that a multiply-add is to bring where no effort is asked for."""
+    """The gain that an LR pixel in the largest branch is to bring where no effort is asked for."""
     gains: list[tuple[float, float]]
     """Of every branch but the first: how its gain over the first, in squared error by LR pixel, grows with hardness,
     and from which one on."""
@@ -32,6 +32,8 @@ class Routing:
     """From the smallest to the largest."""
     multiply_adds: int
     """Of the router, per LR pixel."""
+    costs: list[float]
+    """What an LR pixel costs in each branch; in the largest, 1."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,9 @@ Step = tuple[str, list[str], dict[str, Any]]
 FROM_PICTURE: list[Step] = [("Transpose", [], {"perm": [0, 3, 1, 2]})]
 TO_PICTURE: list[Step] = [("Transpose", [], {"perm": [0, 2, 3, 1]})]
 
+MOVING = {"Reshape", "Slice", "Transpose"}
+"""Operators that leave samples as they are."""
+
 SHARED = 2**20  # bytes from which on a copy is shared among threads
 COPIERS = ThreadPoolExecutor(2, thread_name_prefix="upres-copy")
 
@@ -127,6 +130,8 @@ def picture_graph(card: Card, file: bytes, dtype: np.dtype[Any]) -> PictureGraph
 def hardness_graph(file: bytes, dtype: np.dtype[Any]) -> PictureGraph:
     """Wrap a router for pictures of one dtype; ``sr`` is the hardness of cells, (1, h, w, 1) f32.
 
+    Where it begins by sorting samples, that is done before they are converted.
+
     Args:
         file: its ONNX: input ``lr`` (1, 3, H, W) in [0, 1], output ``hardness`` (1, 1, h, w), f32.
         dtype: as for `picture_graph`.
@@ -137,7 +142,14 @@ def hardness_graph(file: bytes, dtype: np.dtype[Any]) -> PictureGraph:
     graph = _Graph(onnx.load_from_string(file))
     level = graph.constant("level", np.float32(1 / peak_of(dtype)))
     network = graph.take()
-    graph.chain("lr", "upres.lr", [*FROM_PICTURE, ("Cast", [], {"to": TensorProto.FLOAT}), ("Mul", [level], {})])
+    moved = "upres.lr"
+    graph.chain("lr", moved, FROM_PICTURE)
+    while network[0].op_type in MOVING:
+        graph.nodes.append(network.pop(0))
+        moved = graph.nodes[-1].output[0]
+    graph.chain(moved, "upres.levels", [("Cast", [], {"to": TensorProto.FLOAT}), ("Mul", [level], {})])
+    for node in network:
+        node.input[:] = ["upres.levels" if name == moved else name for name in node.input]
     graph.nodes.extend(network)
     graph.chain("hardness", "sr", TO_PICTURE)
     return PictureGraph(graph.serialised(dtype, np.dtype(np.float32), [1, "rows", "columns", 1]), 1, None)

@@ -143,10 +143,14 @@ def judged(engine: Engine, lr: Samples, cell: int) -> NDArray[np.float32]:
         lr: (H, W, 3).
         cell: LR pixels along a side of a cell.
     """
-    below, beside = (-side % cell for side in lr.shape[:2])
-    if below or beside or not lr.flags.c_contiguous:
-        lr = np.pad(lr, ((0, below), (0, beside), (0, 0)), "edge")
-    return engine.run(lr)[..., 0]
+    height, width, channels = lr.shape
+    if height % cell or width % cell:  # what numpy.pad does, in a tenth of the time
+        filled = np.empty((height + -height % cell, width + -width % cell, channels), lr.dtype)
+        filled[:height, :width] = lr
+        filled[height:, :width] = lr[-1:]
+        filled[:, width:] = filled[:, width - 1 : width]
+        lr = filled
+    return engine.run(np.ascontiguousarray(lr))[..., 0]
 
 
 class _Held:

@@ -21,12 +21,11 @@ from upres.runtime.tiles import Span, Tile
 __all__ = ["FADE", "LEVELS", "EffortMap", "Plan", "Planner", "Window", "multiply_adds", "paint"]
 
 LEVELS = 3  # windows have 1 to 2 ** LEVELS cells along a side
-CALL = 1800  # LR pixels of the largest branch, whose work is what it costs to run and to paint a window at all
-MOVE = 1100  # multiply-adds whose time it takes to move an SR pixel's bytes
+CALL = 1000  # LR pixels of the largest branch, in whose time a window can be run and painted at all
 FADE = 1  # LR pixels on each side of a window's border over which what is inside fades in
-PRICES = 32  # that are tried at once
+PRICES = 16  # that are tried at once
 ROUNDS = 2  # of trying prices, each between two of the ones before
-RANGE = 1e6  # between the highest and the lowest price
+RANGE = 1e4  # between the highest and the lowest price
 NOTHING, ROWS, COLUMNS = -1, -2, -3
 
 COLOURS = np.array([(0, 40, 200), (255, 200, 0), (230, 0, 0)], np.float32)
@@ -64,7 +63,7 @@ class Planner:
         routing: of the model.
         rows: of the picture that the cells are in, in LR pixels.
         size: height and width of the picture in LR pixels.
-        costs: of an LR pixel in each branch; None for their multiply-adds and what moving its result costs.
+        costs: of an LR pixel in each branch; None for the routing's.
         base: the branch for the whole, if it is chosen already.
     """
 
@@ -79,8 +78,7 @@ class Planner:
     ) -> None:
         self._cell, self._context, self._rows, self._size = routing.cell, routing.context, rows, size
         self._levels = min(LEVELS, math.ceil(math.log2(max(hardness.shape))))
-        if costs is None:
-            costs = [card.multiply_adds + MOVE * card.scale**2 for card in routing.branches]
+        costs = costs or routing.costs
         self._costs = np.array(costs)
         self._bases = range(len(costs)) if base is None else [base]
         down, across = (
@@ -137,29 +135,34 @@ class Planner:
     def afford(self, limit: float) -> Plan:
         """The best plan of so much work at most, in pixels times their costs; the smallest branch at least."""
         first = self._bases[0]
-        best, most = Plan(first, []), (0.0, 0.0)
+        best, most = (first, 2 * self._highest), (0.0, 0.0)
         for base in self._bases:
             if base > first and self._costs[base] * self._area > limit:
                 break
-            price = self._lowest(base, limit)
-            worth, work = self._worth(base, np.array([price]))
-            gain = float(worth[0] + price * work[0]) / float(self._gains.max() or 1)
-            if gain and (round(gain, 4), -float(work[0])) > most:  # of equal ones the one of less work
-                best, most = self._plan(base, price), (round(gain, 4), -float(work[0]))
-        return best
+            price, gain, work = self._lowest(base, limit)
+            share = round(gain / float(self._gains.max() or 1), 4)
+            if share and (share, -work) > most:  # of equal ones the one of less work
+                best, most = (base, price), (share, -work)
+        return self._plan(*best)
 
-    def _lowest(self, base: int, limit: float) -> float:
-        """The lowest price at which a branch for the whole and its windows are of so much work at most."""
-        high, low = 2 * self._highest, self._highest / RANGE  # at the first there are no windows
+    def _lowest(self, base: int, limit: float) -> tuple[float, float, float]:
+        """The lowest price at which a branch for the whole and its windows are of so much work at most.
+
+        And what they gain, and their work. At the highest price there are no windows.
+        """
+        high, low = 2 * self._highest, self._highest / RANGE
+        best = (high, float(self._gains[base]), float(self._costs[base] * self._area))
         for _ in range(ROUNDS):
             prices = np.geomspace(high, low, PRICES)
-            refused = np.flatnonzero(self._worth(base, prices)[1] > limit)
-            if not len(refused):
-                return low
-            if refused[0] == 0:
+            worth, work = self._worth(base, prices)
+            within = int((work > limit).argmax() if work[-1] > limit else PRICES) - 1
+            if within < 0:
                 break
-            high, low = prices[refused[0] - 1], prices[refused[0]]
-        return high
+            best = (prices[within], float(worth[within] + prices[within] * work[within]), float(work[within]))
+            if within == PRICES - 1:
+                break
+            high, low = prices[within], prices[within + 1]
+        return best
 
     def _worth(self, base: int, prices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """At each price: gain less work, and the work."""

@@ -300,14 +300,12 @@ class Upscaler:
         key = (model.card.name, dtype.name, use)
         if key not in self._engines:
             name, precision, threads = self._engine_options
-            if precision == "auto":
-                precision = "bf16" if name == "openvino" and model.card.precision == "f32" and has_bf16() else "f32"
-            if precision == "int8" or use == "hardness":
-                precision = "f32"  # of what is not quantised
             if use == "hardness":
-                graph = hardness_graph(router_of(model), dtype)
+                graph, precision = hardness_graph(router_of(model), dtype), "f32"
             else:
                 graph = picture_graph(model.card, model.onnx, dtype)
+            if precision in ("auto", "int8"):  # of what is not quantised
+                precision = "bf16" if name == "openvino" and model.card.precision == "f32" and has_bf16() else "f32"
             self._engines[key] = open_engine(name, graph, precision, threads, windows=use == "windows")
         return self._engines[key]
 
