@@ -19,7 +19,7 @@ from upres.training.recipe import load_recipe
 
 SET14 = {
     "fast_x2": 32.35,
-    "fast_x3": 29.05,
+    "fast_x3": 29.2,
     "fast_x4": 27.55,
     "fine_x2": 33.0,
     "fine_x3": 29.8,
@@ -49,7 +49,7 @@ def test_int8_is_taken_and_costs_little(shared: Path, name: str) -> None:
     reached = mean_psnr(Upscaler(model, scale=scale, precision="int8"), shared / "data/Set14", scale)
     cards = {card.name: card for card in models()}
     assert cards[name].quality["Set14"] == pytest.approx(reached, abs=0.01)
-    assert cards[model].quality["Set14"] - reached <= 0.05
+    assert cards[model].quality["Set14"] - reached <= 0.06
 
 
 def test_a_precision_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,9 +72,10 @@ def test_set14_reaches_the_bar_and_the_card_says_so(shared: Path, name: str) -> 
     assert card.quality["Set14"] == pytest.approx(reached, abs=0.01)
 
 
+@pytest.mark.parametrize("family", ["fast", "fine"])
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_the_variant_for_compressed_pictures_is_better_on_them(shared: Path, scale: int) -> None:
-    plain, variant = (Upscaler(name, scale=scale, precision="f32") for name in ("fast", "fast_jpeg"))
+def test_the_variant_for_compressed_pictures_is_better_on_them(shared: Path, family: str, scale: int) -> None:
+    plain, variant = (Upscaler(name, scale=scale, precision="f32") for name in (family, f"{family}_jpeg"))
     gains = []
     for path in sorted((shared / "data/val").glob("*.webp"))[:4]:
         lr, hr = make_lr(read(path).rgb8(), scale)
@@ -101,7 +102,7 @@ def test_vivid_looks_more_natural_than_fine_and_stays_near(shared: Path) -> None
 
 def test_the_cards_are_complete_and_the_files_small() -> None:
     cards = models()
-    variants = [f"fast_jpeg_x{scale}" for scale in (2, 3, 4)]
+    variants = [f"{family}_jpeg_x{scale}" for family in ("fast", "fine") for scale in (2, 3, 4)]
     assert [card.name for card in cards] == sorted([*SET14, *variants, *TWINS])
     for card, path in zip(cards, bundled().values(), strict=True):
         assert card.data

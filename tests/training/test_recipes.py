@@ -62,7 +62,7 @@ def hr(recipe: Recipe, number: int = 0) -> int:
 # end of a stage.
 STAGES: dict[str, list[tuple[int, int, int, set[str], tuple[float, float, float]]]] = {
     "srcnn": [(8 * 10**8 // 128, 128, 33, {"luma_l2"}, (1e-4, 1e-4, 1e-4))],
-    "vdsr": [(9960, 64, 42, {"luma_l2"}, (0.1, 0.001, 0.0001))],
+    "vdsr": [(9960, 64, 28, {"luma_l2"}, (0.1, 0.001, 0.0001))],
     "carn": [(600_000, 64, 256, {"l1"}, (1e-4, 1e-4, 0.5e-4))],
     "srresnet": [(10**6, 16, 96, {"l2"}, (1e-4, 1e-4, 1e-4))],
     "srgan": [
@@ -95,6 +95,13 @@ def test_stages_are_the_papers(name: str) -> None:
         assert stage.losses.keys() == losses
         assert rates(stage, 0, steps // 2, steps - 1) == pytest.approx(expected, abs=3e-8, rel=0.01)
         assert (stage.warmup, stage.ema, stage.weight_decay) == (0, 0, 1e-4 if name == "vdsr" else 0)
+
+
+@pytest.mark.parametrize("name", ["vdsr", "carn"])
+def test_one_set_of_weights_learns_three_scales(name: str) -> None:
+    recipe = load_recipe(name)
+    assert [stage.scales for stage in recipe.stages] == [[2, 3, 4]]
+    assert recipe.network.build().scales == (2, 3, 4)
 
 
 @pytest.mark.parametrize("name", PAPERS)

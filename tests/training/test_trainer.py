@@ -351,6 +351,31 @@ def test_a_run_starts_from_weights_of_another_scale(tmp_path: Path, recipe: Any)
         )
 
 
+def test_one_set_of_weights_trains_for_several_scales(tmp_path: Path, recipe: Any) -> None:
+    network = "network={name='carn', scale=2, scales=[2, 3], channels=8}"
+    made = recipe(12, "adam", network, "stage.0.scales=[2, 3]", "stage.0.ema=0.0")
+    assert set(drawn(made)) == set(
+        trained := load_checkpoint(train(made, tmp_path / "run", quiet=True))[1].state_dict()
+    )
+    changed = {name.split(".")[1] for name in trained if not torch.equal(drawn(made)[name], trained[name])}
+    assert {"2", "3"} <= changed, "the upsamplers of both scales"
+    spec, loaded = load(tmp_path / "run" / "checkpoint.safetensors", 3)
+    assert (spec.arguments["scale"], loaded.scale, loaded.scales) == (3, 3, (2, 3))
+    assert loaded(torch.zeros(1, 3, 5, 4)).shape == (1, 3, 15, 12)
+    with pytest.raises(RecipeError, match=r"stage.1.scales = \[2, 4\]: the network has weights for 2, 3 only"):
+        train(recipe(5, "adam", network, "stage.1.scales=[2, 4]"), tmp_path / "x", quiet=True)
+
+
+def test_a_stage_may_train_on_photographs_of_its_own(tmp_path: Path, recipe: Any, folders: tuple[Path, Path]) -> None:
+    usual = train(recipe(5), tmp_path / "usual", quiet=True)
+    other = train(recipe(5, "adam", f"stage.1.train={folders[1]}"), tmp_path / "other", quiet=True)
+    losses = [[line["loss"] for line in metrics(run.parent) if "loss" in line] for run in (usual, other)]
+    assert losses[0][0] == losses[1][0]
+    assert losses[0][-1] != losses[1][-1]
+    with pytest.raises(RecipeError, match="nowhere"):
+        train(recipe(5, "adam", "stage.1.train=nowhere"), tmp_path / "x", quiet=True)
+
+
 def test_weights_are_interpolated_with_others(tmp_path: Path, recipe: Any) -> None:
     first = train(recipe(5), tmp_path / "first", quiet=True)
     plain = train(recipe(9), tmp_path / "plain", quiet=True)

@@ -27,6 +27,8 @@ class Network(nn.Module):
     def __init__(self, scale: int, halo: int | None, alignment: int = 1, minimum: int = 1) -> None:
         super().__init__()
         self.scale = scale
+        self.scales: tuple[int, ...] = (scale,)
+        """Those that one set of weights serves: it upscales by any of them that `scale` is set to."""
         self.halo = halo
         self.alignment = alignment
         self.minimum = max(minimum, alignment)

@@ -99,6 +99,7 @@ class CARN(Network):
             raise ValueError(f"scale must be one of scales {tuple(scales)}, not {scale}")
         factors = prime_factors(scale)
         super().__init__(scale, halo=2 + 2 * STEPS**2 + reach(factors, 1))
+        self.scales = tuple(scales)
 
         def cascading() -> Cascade:
             residuals = (ResidualBlock(channels, mobile, groups) for _ in range(1 if mobile else STEPS))

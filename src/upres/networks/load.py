@@ -32,7 +32,7 @@ from upres.networks import (
     srcnn,
     vdsr,
 )
-from upres.networks.checkpoint import load_checkpoint
+from upres.networks.checkpoint import fitted, load_checkpoint
 from upres.networks.published import Published, State
 
 __all__ = ["LAYOUTS", "load"]
@@ -79,7 +79,7 @@ def load(path: Path, scale: int | None = None) -> tuple[NetworkSpec, Network]:
             only the constants are read, or what ``torch.save`` wrote of tensors, also nested under ``params``,
             ``params_ema``, ``state_dict`` or ``model``, also with ``module.`` before all names.
         scale: for weights that serve several (CARN's, PAN's for 2 and 3, SRCNN's and VDSR's), which it shall be;
-            None for the one in the file's name, like ``x3``, or else the network's default.
+            None for a checkpoint's own, the one in the file's name, like ``x3``, or else the network's default.
 
     Returns:
         What rebuilds the network, with the arguments that the shapes tell; and the network.
@@ -93,6 +93,9 @@ def load(path: Path, scale: int | None = None) -> tuple[NetworkSpec, Network]:
     else:
         state, ours = _read_frozen(path) if path.suffix == ".pb" else _read_torch(path), False
     spec, network = load_checkpoint(path) if ours else _recognise(state, scale, path)
+    if ours and scale != network.scale and scale in network.scales:
+        spec = NetworkSpec(spec.name, {**spec.arguments, "scale": scale})
+        network = fitted(spec.build(), network.state_dict())
     if scale not in (None, network.scale):
         raise ValueError(f"{path}: is of scale {network.scale}, not {scale}")
     return spec, network.eval()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from upres.networks.base import Network
 from upres.networks.blocks import Interpolation
@@ -25,12 +27,22 @@ class LumaNetwork(Network):
         halo: of `upscale_luma`, in LR pixels.
         interpolated: `upscale_luma` takes luma that bicubic has upscaled already.
         studio_range: luma of BT.601 from 16/255 to 235/255, as MATLAB's ``rgb2ycbcr`` makes it; else from 0 to 1.
+        others: scales that the weights serve as well.
     """
 
-    def __init__(self, scale: int, halo: int, *, interpolated: bool = False, studio_range: bool = True) -> None:
+    def __init__(
+        self,
+        scale: int,
+        halo: int,
+        *,
+        interpolated: bool = False,
+        studio_range: bool = True,
+        others: Sequence[int] = (),
+    ) -> None:
         super().__init__(scale, halo=halo + BICUBIC_HALO if interpolated else max(halo, BICUBIC_HALO))
         self.interpolated = interpolated
-        self.bicubic = Interpolation(scale, "bicubic")
+        self.scales = tuple(sorted({scale, *others}))
+        self.bicubic = nn.ModuleDict({str(factor): Interpolation(factor, "bicubic") for factor in self.scales})
         weights, self.black = STUDIO_RANGE if studio_range else FULL_RANGE
         self.white = self.black + sum(weights)
         self.luma_weights: Tensor
@@ -38,7 +50,7 @@ class LumaNetwork(Network):
 
     def upscale(self, lr: Tensor) -> Tensor:
         """See `Network.upscale`."""
-        colour = self.bicubic(lr)
+        colour = self.bicubic[str(self.scale)](lr)
         change = self.upscale_luma(self.luma(colour if self.interpolated else lr)) - self.luma(colour)
         # With Cb and Cr as they are, a change of luma is the same change of red, green and blue.
         return colour + change / (self.white - self.black)  # type: ignore[no-any-return]

@@ -28,7 +28,7 @@ class VDSR(LumaNetwork):
     """
 
     def __init__(self, scale: int = 2, channels: int = 64, depth: int = 20, bias: bool = False) -> None:
-        super().__init__(scale, halo=-(-depth // scale), interpolated=True)
+        super().__init__(scale, halo=-(-depth // scale), interpolated=True, others=(2, 3, 4))
         self.head = convolution(1, channels, bias=bias)
         self.body = nn.ModuleList(convolution(channels, channels, bias=bias) for _ in range(depth - 2))
         self.tail = convolution(channels, 1, bias=bias)

@@ -21,7 +21,7 @@ from upres.runtime.tiles import Span, Tile
 __all__ = ["FADE", "LEVELS", "EffortMap", "Plan", "Planner", "Window", "multiply_adds", "paint"]
 
 LEVELS = 3  # windows have 1 to 2 ** LEVELS cells along a side
-CALL = 1000  # LR pixels of the largest branch, in whose time a window can be run and painted at all
+CALL = 1800  # LR pixels of the largest branch, in whose time a window can be run and painted at all
 FADE = 1  # LR pixels on each side of a window's border over which what is inside fades in
 PRICES = 16  # that are tried at once
 ROUNDS = 2  # of trying prices, each between two of the ones before

@@ -26,7 +26,7 @@ from upres.training.losses import Criterion
 from upres.training.processes import Processes
 from upres.training.recipe import Data, Stage
 from upres.training.stage import StageRun
-from upres.training.trainer import photographs_of
+from upres.training.trainer import load_train, load_validation
 from upres.training.validation import mean_psnr
 
 __all__ = ["Job", "Options", "Outcome", "Start", "evaluate", "rank_correlation", "weights_of"]
@@ -141,9 +141,10 @@ def weights_of(network: Network) -> bytes:
 @lru_cache(maxsize=2)
 def _photographs(data: str, scale: int, patch: int) -> tuple[Photographs, Photographs]:
     """To train and to validate on, of the `Data` in JSON; decoded once in a process."""
-    train, validation = photographs_of(Data(**json.loads(data)), scale, patch)
+    folders = Data(**json.loads(data))
+    validation = load_validation(folders, scale)
     assert validation is not None  # a search's file names some
-    return train, validation
+    return load_train(folders, scale, patch), validation
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:

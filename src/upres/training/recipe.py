@@ -94,6 +94,10 @@ class Stage:
     """Parts in which a step's batch goes through the network, whose gradients add up to the whole's."""
     patch: Count = 48
     """Side of a patch in LR pixels."""
+    scales: list[Count] = field(default_factory=list)
+    """Of which every step draws one, where one set of weights serves several; the network's own if empty."""
+    train: str = ""
+    """Folder of HR photographs for this stage instead of the recipe's."""
     optimizer: Literal["adam", "adamw", "sgd", "soap"] = "adam"
     momentum: Factor = 0.9
     """Of SGD; of the others, the decay of the mean of the gradients, β₁."""

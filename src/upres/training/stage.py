@@ -117,7 +117,7 @@ class StageRun:
         batches = []
         for place, (lr_part, hr_part) in enumerate(zip(lr.chunk(count), hr.chunk(count), strict=True)):
             with self.fabric.no_backward_sync(self.network, enabled=place + 1 < count):
-                sr = self.network(lr_part)
+                sr = self._upscaled(lr_part, hr_part)
                 batch = Batch(lr_part, sr, hr_part, dict(self.watch.outputs))
                 losses = {name: loss / count for name, loss in self._criticised(batch).items()}
                 self.fabric.backward(torch.stack(list(losses.values())).sum())
@@ -144,6 +144,14 @@ class StageRun:
         if self.stage.ema:
             self._average(step)
         return total
+
+    def _upscaled(self, lr: Tensor, hr: Tensor) -> Tensor:
+        """SR of a part of a batch, at the scale that it has."""
+        own, self.part.scale = self.part.scale, hr.shape[-1] // lr.shape[-1]
+        try:
+            return self.network(lr)  # type: ignore[no-any-return]
+        finally:
+            self.part.scale = own
 
     def _criticised(self, batch: Batch) -> dict[str, Tensor]:
         if not (adversary := self.criterion.adversary):

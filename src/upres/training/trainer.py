@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits
@@ -27,11 +28,11 @@ from upres.training.difficulty import ranked
 from upres.training.log import Log
 from upres.training.losses import Criterion
 from upres.training.processes import Processes
-from upres.training.recipe import Data, Recipe
+from upres.training.recipe import Data, Recipe, Stage
 from upres.training.stage import StageRun, learning_rate, precision, trained_part
 from upres.training.validation import bicubic_psnr, mean_psnr, middle
 
-__all__ = ["photographs_of", "train"]
+__all__ = ["load_train", "load_validation", "train"]
 
 CHECKPOINT_SECONDS = 60.0
 CALIBRATION = 8  # batches that a quantisation looks at
@@ -83,8 +84,7 @@ class _Training:
         self.network.initialise()
         self.state = _resume(out, recipe)
         self.criteria = [self._criterion(number) for number in range(len(recipe.stages))]
-        patch = max(stage.patch for stage in recipe.stages)
-        self.photographs, self.validation = photographs_of(recipe.data, self.network.scale, patch)
+        self.photographs, self.validation = self._photographs()
         if self.state:
             self.network = restructured(self.network, self.state["network"], self.state["structure"])
         self.done = self.state["step"] if self.state else 0
@@ -115,7 +115,8 @@ class _Training:
 
         def patches(step: int, share: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
             share = share or (self.processes.rank, self.processes.world)
-            return seen.batch((self.recipe.seed, number), step, stage.batch, stage.patch, share=share)
+            drawn = np.random.default_rng((self.recipe.seed, number, step)).integers(len(seen))
+            return seen[drawn].batch((self.recipe.seed, number), step, stage.batch, stage.patch, share=share)
 
         resumed = self.state is not None and self.state["stage"] == number
         if not resumed:
@@ -143,14 +144,32 @@ class _Training:
         if stage.after:
             self._validate(self.network, first + stage.steps)
 
-    def _seen(self, number: int) -> Photographs:
-        """The photographs, or those patches of them that a stage is for."""
+    def _photographs(self) -> tuple[dict[tuple[str, int], Photographs], Photographs | None]:
+        """Of every folder and scale that stages train on; and those to validate on, if there are any."""
+        patches: dict[tuple[str, int], int] = {}  # the largest of each
+        for number, stage in enumerate(self.recipe.stages):
+            if not set(stage.scales) <= set(self.network.scales):
+                able = ", ".join(map(str, self.network.scales))
+                raise RecipeError(f"stage.{number}.scales = {stage.scales}: the network has weights for {able} only")
+            for source in _sources(stage, self.network.scale):
+                patches[source] = max(stage.patch, patches.get(source, 0))
+        data = replace(self.recipe.data, memory=self.recipe.data.memory / len(patches))
+        trained = {
+            (folder, scale): load_train(replace(data, train=folder or data.train), scale, patch)
+            for (folder, scale), patch in patches.items()
+        }
+        return trained, load_validation(self.recipe.data, self.network.scale)
+
+    def _seen(self, number: int) -> list[Photographs]:
+        """The photographs of each scale, or those patches of them that a stage is for."""
         stage = self.recipe.stages[number]
+        photographs = [self.photographs[source] for source in _sources(stage, self.network.scale)]
         if not stage.difficulty:
-            return self.photographs
+            return photographs
         try:
             part, parts = stage.difficulty["part"], stage.difficulty.get("parts", 3)
-            return ranked(self.photographs, stage.difficulty["by"], stage.patch, part, parts, cache=self.out)
+            by = stage.difficulty["by"]
+            return [ranked(some, by, stage.patch, part, parts, cache=self.out) for some in photographs]
         except RecipeError as error:
             raise RecipeError(f"stage.{number}.{error}") from None
 
@@ -240,8 +259,13 @@ class _Training:
         (self.out / "card.json").write_text(json.dumps(card, indent=2) + "\n", "utf-8")
 
 
-def photographs_of(data: Data, scale: int, patch: int) -> tuple[Photographs, Photographs | None]:
-    """To train and to validate on; none of the latter if no folder of them is given.
+def _sources(stage: Stage, scale: int) -> list[tuple[str, int]]:
+    """The folder, empty for the recipe's, and the scale of all photographs that a stage trains on."""
+    return [(stage.train, each) for each in stage.scales or [scale]]
+
+
+def load_train(data: Data, scale: int, patch: int) -> Photographs:
+    """The photographs to train on.
 
     Args:
         data: of a recipe.
@@ -251,32 +275,44 @@ def photographs_of(data: Data, scale: int, patch: int) -> tuple[Photographs, Pho
     Raises:
         RecipeError: as `load_photographs`.
     """
-    degradation = Pipeline(data.degradation) if data.degradation else None
     augmentation = Augmentation(data.flips, data.rotations, data.permute_rgb)
-    train = load_photographs(
+    return load_photographs(
         data.train,
         scale,
         patch,
         lr=data.lr,
-        degradation=degradation,
+        degradation=_degradation(data),
         augmentation=augmentation,
         memory=data.memory,
     )
+
+
+def load_validation(data: Data, scale: int) -> Photographs | None:
+    """The photographs to validate on, for which a quarter of the memory is taken; None if no folder of them is given.
+
+    Raises:
+        RecipeError: as `load_photographs`.
+    """
     if not data.validation:
-        return train, None
-    return train, load_photographs(
-        data.validation, scale, lr=data.validation_lr, degradation=degradation, memory=data.memory / 4
+        return None
+    return load_photographs(
+        data.validation, scale, lr=data.validation_lr, degradation=_degradation(data), memory=data.memory / 4
     )
+
+
+def _degradation(data: Data) -> Pipeline | None:
+    return Pipeline(data.degradation) if data.degradation else None
 
 
 def _identity(recipe: Recipe) -> str:
     """What must not change between the parts of one run."""
     data = {name: value for name, value in asdict(recipe.data).items() if not isinstance(value, str)}
+    stages = [asdict(stage) | {"train": bool(stage.train)} for stage in recipe.stages]
     return json.dumps(
         {
             "network": asdict(recipe.network),
             "data": data,  # but not the folders, which may have moved
-            "stages": [asdict(stage) for stage in recipe.stages],
+            "stages": stages,
             "seed": recipe.seed,
         },
         sort_keys=True,
