@@ -15,7 +15,7 @@ def test_the_bundled_models_are_in_the_space(name: str) -> None:
     card = load_model(bundled()[name]).card
     space = Plain(scale=card.scale)
     spec = space.decode(space.encode(NetworkSpec(card.network, card.arguments)))
-    assert count(spec.build()).parameters == card.parameters
+    assert count(merge(spec.build())).parameters == card.parameters
     assert spec.build().halo == card.halo
 
 

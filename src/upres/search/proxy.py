@@ -142,9 +142,9 @@ def weights_of(network: Network) -> bytes:
 def _photographs(data: str, scale: int, patch: int) -> tuple[Photographs, Photographs]:
     """To train and to validate on, of the `Data` in JSON; decoded once in a process."""
     folders = Data(**json.loads(data))
-    validation = load_validation(folders, scale)
+    train, validation = load_train(folders, scale, patch), load_validation(folders, scale)
     assert validation is not None  # a search's file names some
-    return load_train(folders, scale, patch), validation
+    return train, validation
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
