@@ -34,8 +34,8 @@ SET14 = {
 }
 
 TWINS = [
-    *("fast_int8_x3", "fast_int8_x4"),
-    *(f"{family}_int8_x{scale}" for family in ("medium", "fine", "auto") for scale in (2, 3, 4)),
+    *(f"{family}_int8_x{scale}" for family in ("fast", "fast_jpeg") for scale in (3, 4)),
+    *(f"{family}_int8_x{scale}" for family in ("medium", "fine", "fine_jpeg", "auto") for scale in (2, 3, 4)),
 ]
 
 
