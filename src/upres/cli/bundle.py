@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from upres.cli.errors import shown_to_people
+from upres.cli.export import state_measured
 
 __all__ = ["command"]
 
@@ -29,15 +30,10 @@ def command(
 
     try:
         from upres.compression.bundling import make_bundle
-        from upres.compression.export import state_quality
     except ImportError as error:
         raise MissingExtra(f"The workbench ({error.name})", "lab") from None
-    from upres.evaluation.quality import qualities
-    from upres.runtime import Upscaler
 
     card = make_bundle(branches, out, photographs, loss=loss)
     if measure:
-        precision = "int8" if card.precision == "int8" else "f32"
-        upscaler = Upscaler(out, scale=card.scale, precision=precision)
-        state_quality(out, qualities(upscaler, measure, card.scale))
+        state_measured(out, card, measure)
     typer.echo(str(out))

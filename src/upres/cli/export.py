@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from upres.cli.errors import shown_to_people
 
-__all__ = ["command"]
+if TYPE_CHECKING:
+    from upres.runtime import Card
+
+__all__ = ["command", "state_measured"]
 
 
 @shown_to_people
@@ -31,15 +34,22 @@ def command(
     from upres.errors import MissingExtra
 
     try:
-        from upres.compression.export import export, state_quality
+        from upres.compression.export import export
     except ImportError as error:
         raise MissingExtra(f"The workbench ({error.name})", "lab") from None
-    from upres.evaluation.quality import qualities
-    from upres.runtime import Upscaler
 
     card = export(weights, model, scale=scale, int8=int8, data=data, recipe=recipe, licence=licence)
     if measure:
-        precision = "int8" if card.precision == "int8" else "f32"
-        upscaler = Upscaler(model, scale=card.scale, precision=precision)
-        state_quality(model, qualities(upscaler, measure, card.scale))
+        state_measured(model, card, measure)
     typer.echo(str(model))
+
+
+def state_measured(model: Path, card: Card, folders: list[Path]) -> None:
+    """State on a model's card the PSNR that it reaches on data sets as its weights are, in int8 or f32."""
+    from upres.compression.export import state_quality
+    from upres.evaluation.quality import qualities
+    from upres.runtime import Upscaler
+
+    precision = "int8" if card.precision == "int8" else "f32"
+    upscaler = Upscaler(model, scale=card.scale, precision=precision)
+    state_quality(model, qualities(upscaler, folders, card.scale))

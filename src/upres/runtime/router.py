@@ -144,7 +144,7 @@ def judged(engine: Engine, lr: Samples, cell: int) -> NDArray[np.float32]:
         cell: LR pixels along a side of a cell.
     """
     height, width, channels = lr.shape
-    if height % cell or width % cell:  # what numpy.pad does, in a tenth of the time
+    if height % cell or width % cell:  # faster than numpy.pad
         filled = np.empty((height + -height % cell, width + -width % cell, channels), lr.dtype)
         filled[:height, :width] = lr
         filled[height:, :width] = lr[-1:]
