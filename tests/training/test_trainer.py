@@ -26,6 +26,7 @@ from upres.training.processes import Processes
 from upres.training.recipe import Recipe, load_recipe
 from upres.training.stage import StageRun, learning_rate
 from upres.training.trainer import train
+from upres.training.trials import Trials
 
 RECIPE = """
 [network]
@@ -175,6 +176,47 @@ def test_a_killed_run_goes_on_to_the_same_weights_bit_by_bit(
     parts = train(made, tmp_path / "parts", validate_every=20, log_every=10, quiet=True)
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(parts), strict=True))
     assert metrics(tmp_path / "whole") == metrics(tmp_path / "parts")
+
+
+PRUNED = ("stage.0.steps=3", "stage.1.before=[{name='prune', channels=6, candidates=4}]")
+
+
+def test_a_pruning_killed_amid_its_trials_goes_on_with_the_next(
+    tmp_path: Path, recipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = recipe(3, "adam", *PRUNED)
+    whole = train(made, tmp_path / "whole", quiet=True)
+
+    score, left = trainer.mean_psnr, [5]
+
+    class Killed(Exception):
+        pass
+
+    def score_or_die(network: Any, photographs: Any) -> float:
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        return score(network, photographs)
+
+    monkeypatch.setattr(trainer, "mean_psnr", score_or_die)
+    kills = 0
+    while True:  # every part can afford so many scores only, of which the run itself takes up to three
+        left[0] = 5
+        try:
+            parts = train(made, tmp_path / "parts", quiet=True)
+            break
+        except Killed:
+            kills += 1
+    assert kills > 2
+    assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(parts), strict=True))
+
+
+def test_scores_of_another_run_are_forgotten(tmp_path: Path) -> None:
+    scores = iter([1.0, 2.0, 3.0])
+    assert Trials(lambda _: next(scores), tmp_path / "trials.json", "a")(None) == 1.0
+    assert Trials(lambda _: next(scores), tmp_path / "trials.json", "a")(None) == 1.0
+    assert Trials(lambda _: next(scores), tmp_path / "trials.json", "b")(None) == 2.0
+    assert Trials(lambda _: next(scores), tmp_path / "trials.json", "a", writes=False)(None) == 3.0
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is of POSIX")

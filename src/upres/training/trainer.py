@@ -30,6 +30,7 @@ from upres.training.losses import Criterion
 from upres.training.processes import Processes
 from upres.training.recipe import Data, Recipe, Stage
 from upres.training.stage import StageRun, learning_rate, precision, trained_part
+from upres.training.trials import Trials
 from upres.training.validation import bicubic_psnr, mean_psnr, middle
 
 __all__ = ["load_train", "load_validation", "train"]
@@ -52,8 +53,8 @@ def train(
     A run killed at any moment and started again ends with the weights of an uninterrupted
     one: every batch depends only on the seed and the step, and the state is written
     atomically. ``out`` receives ``state.pt``, ``metrics.jsonl``, TensorBoard files,
-    ``checkpoint.safetensors`` (the averaged weights where the stage has an EMA) and, at the
-    end, ``card.json``. Processes that ``torchrun`` or SLURM started share every batch.
+    ``checkpoint.safetensors`` (the averaged weights where the stage has an EMA), ``trials_*.json``
+    where actions try networks and, at the end, ``card.json``. Processes that ``torchrun`` or SLURM started share every batch.
 
     Returns:
         The path of the checkpoint.
@@ -183,8 +184,10 @@ class _Training:
             return mean_psnr(network, self.validation)
 
         try:
+            path, run = self.out / f"trials_{number}_{when}.json", _identity(self.recipe)
+            trials = Trials(score, path, run, writes=self.processes.first)
             # Whole batches: all processes have to do the same.
-            knows = Run(score, lambda: [patches(step, (0, 1))[0] for step in range(CALIBRATION)])
+            knows = Run(trials, lambda: [patches(step, (0, 1))[0] for step in range(CALIBRATION)])
             self.network = act(getattr(self.recipe.stages[number], when), self.network, knows)
         except ValueError as error:
             raise RecipeError(f"stage.{number}.{when}: {error}") from None

@@ -1,0 +1,42 @@
+"""Scores on disk, so that what asks for many of them need not ask twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+__all__ = ["Trials"]
+
+NetworkT = TypeVar("NetworkT")
+
+
+class Trials(Generic[NetworkT]):
+    """A score that remembers: after a kill, what asks again for the same networks in the same order gets the same.
+
+    Pruning by validation tries hundreds of networks, which takes hours, and which ones depends on the scores alone.
+
+    Args:
+        score: of a network.
+        path: of the file, which comes with the first score.
+        run: what the scores belong to; those of anything else are forgotten.
+        writes: whether this process keeps the file.
+    """
+
+    def __init__(self, score: Callable[[NetworkT], float], path: Path, run: str, *, writes: bool = True) -> None:
+        self._score, self._path, self._run, self._writes = score, path, run, writes
+        kept = json.loads(path.read_text("utf-8")) if path.exists() else {"run": run, "scores": []}
+        self._scores: list[float] = kept["scores"] if kept["run"] == run else []
+        self._asked = 0
+
+    def __call__(self, network: NetworkT) -> float:
+        """The score of the next network."""
+        if self._asked == len(self._scores):
+            self._scores.append(self._score(network))
+            if self._writes:
+                part = self._path.with_suffix(".part")
+                part.write_text(json.dumps({"run": self._run, "scores": self._scores}), "utf-8")
+                part.replace(self._path)
+        self._asked += 1
+        return self._scores[self._asked - 1]
