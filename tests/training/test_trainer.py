@@ -248,6 +248,17 @@ def test_the_parts_of_an_accumulated_batch_add_up(tmp_path: Path, recipe: Any) -
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+def test_a_discriminator_has_its_own_share_of_the_learning_rate(tmp_path: Path, recipe: Any, rate: float) -> None:
+    adversarial = f"adversarial={{weight=0.01, channels=2, hidden=4, rate={rate}}}"
+    made = recipe(1, "adam", f"stage.1.losses={{l1=1.0, {adversarial}}}", "stage.1.patch=16")
+    train(made, tmp_path, quiet=True)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    network, discriminator = (state[name]["param_groups"][0]["lr"] for name in ("optimizer", "discriminator_optimizer"))
+    assert discriminator == rate * network
+    assert network > 0
+
+
 def drawn(recipe: Recipe) -> dict[str, torch.Tensor]:
     """The weights that a training begins with."""
     torch.manual_seed(recipe.seed)

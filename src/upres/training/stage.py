@@ -74,8 +74,9 @@ class StageRun:
         self.optimizers = {"optimizer": self.optimizer}
         if adversary := criterion.adversary:
             self.raw_discriminator = adversary.discriminator
+            learnt = {"params": adversary.discriminator.parameters(), "factor": adversary.rate}
             adversary.discriminator, self.optimizers["discriminator_optimizer"] = self.fabric.setup(
-                adversary.discriminator, torch.optim.Adam(adversary.discriminator.parameters())
+                adversary.discriminator, torch.optim.Adam([learnt])
             )
             adversary.discriminator.mark_forward_method("logits")  # type: ignore[operator]
         self.losses: dict[str, Tensor] = {}

@@ -54,7 +54,8 @@ def train(
     one: every batch depends only on the seed and the step, and the state is written
     atomically. ``out`` receives ``state.pt``, ``metrics.jsonl``, TensorBoard files,
     ``checkpoint.safetensors`` (the averaged weights where the stage has an EMA), ``trials_*.json``
-    where actions try networks and, at the end, ``card.json``. Processes that ``torchrun`` or SLURM started share every batch.
+    where actions try networks and, at the end, ``card.json``. Processes that ``torchrun`` or
+    SLURM started share every batch.
 
     Returns:
         The path of the checkpoint.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from upres.networks.srgan import Discriminator
-from upres.training.checked import Count
+from upres.training.checked import Count, Factor
 from upres.training.losses.base import Batch, Loss
 
 __all__ = ["Adversarial"]
@@ -21,13 +21,14 @@ class Adversarial(Loss):
     et al. 2014, section 3; SRGAN, equation 6). ``relativistic_average``: how much more natural than the average of
     the others a picture looks, for both sides (Jolicoeur-Martineau 2018, arXiv:1807.00734, section 4.2; ESRGAN).
 
-    The discriminator is SRGAN's. Each stage starts a new one; it is trained by Adam at the stage's learning rate, one
-    step after each of the network's.
+    The discriminator is SRGAN's. Each stage starts a new one; it is trained by Adam, one step after each of the
+    network's. One that wins leaves the network nothing to learn from: fewer channels and a lower rate hold it back.
 
     Args:
         kind: which loss.
         channels: of the discriminator's first convolution.
         hidden: outputs of its first dense layer.
+        rate: its learning rate, as a factor to the stage's.
     """
 
     def __init__(
@@ -36,9 +37,10 @@ class Adversarial(Loss):
         kind: Literal["standard", "relativistic_average"] = "standard",
         channels: Count = 64,
         hidden: Count = 1024,
+        rate: Factor = 1.0,
     ) -> None:
         super().__init__()
-        self.kind, self.channels, self.hidden = kind, channels, hidden
+        self.kind, self.channels, self.hidden, self.rate = kind, channels, hidden, rate
         self.discriminator: nn.Module
 
     def prepare(self, network: nn.Module, side: int) -> None:
