@@ -27,6 +27,7 @@ from upres.training.recipe import Recipe, load_recipe
 from upres.training.stage import StageRun, learning_rate
 from upres.training.trainer import train
 from upres.training.trials import Trials
+from upres.training.validation import mean_psnr
 
 RECIPE = """
 [network]
@@ -187,7 +188,7 @@ def test_a_pruning_killed_amid_its_trials_goes_on_with_the_next(
     made = recipe(3, "adam", *PRUNED)
     whole = train(made, tmp_path / "whole", quiet=True)
 
-    score, left = trainer.mean_psnr, [5]
+    left = [5]
 
     class Killed(Exception):
         pass
@@ -196,7 +197,7 @@ def test_a_pruning_killed_amid_its_trials_goes_on_with_the_next(
         if not left[0]:
             raise Killed
         left[0] -= 1
-        return score(network, photographs)
+        return mean_psnr(network, photographs)
 
     monkeypatch.setattr(trainer, "mean_psnr", score_or_die)
     kills = 0
@@ -212,11 +213,11 @@ def test_a_pruning_killed_amid_its_trials_goes_on_with_the_next(
 
 
 def test_scores_of_another_run_are_forgotten(tmp_path: Path) -> None:
-    scores = iter([1.0, 2.0, 3.0])
-    assert Trials(lambda _: next(scores), tmp_path / "trials.json", "a")(None) == 1.0
-    assert Trials(lambda _: next(scores), tmp_path / "trials.json", "a")(None) == 1.0
-    assert Trials(lambda _: next(scores), tmp_path / "trials.json", "b")(None) == 2.0
-    assert Trials(lambda _: next(scores), tmp_path / "trials.json", "a", writes=False)(None) == 3.0
+    network, scores = torch.nn.Identity(), iter([1.0, 2.0, 3.0])
+    assert Trials(lambda _: next(scores), tmp_path / "trials.json", "a")(network) == 1.0
+    assert Trials(lambda _: next(scores), tmp_path / "trials.json", "a")(network) == 1.0
+    assert Trials(lambda _: next(scores), tmp_path / "trials.json", "b")(network) == 2.0
+    assert Trials(lambda _: next(scores), tmp_path / "trials.json", "a", writes=False)(network) == 3.0
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is of POSIX")

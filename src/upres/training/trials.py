@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any
+
+from torch import nn
 
 __all__ = ["Trials"]
 
-NetworkT = TypeVar("NetworkT")
 
-
-class Trials(Generic[NetworkT]):
+class Trials:
     """A score that remembers: after a kill, what asks again for the same networks in the same order gets the same.
 
     Pruning by validation tries hundreds of networks, which takes hours, and which ones depends on the scores alone.
@@ -24,13 +24,13 @@ class Trials(Generic[NetworkT]):
         writes: whether this process keeps the file.
     """
 
-    def __init__(self, score: Callable[[NetworkT], float], path: Path, run: str, *, writes: bool = True) -> None:
+    def __init__(self, score: Callable[[nn.Module], float], path: Path, run: str, *, writes: bool = True) -> None:
         self._score, self._path, self._run, self._writes = score, path, run, writes
-        kept = json.loads(path.read_text("utf-8")) if path.exists() else {"run": run, "scores": []}
+        kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {"run": run, "scores": []}
         self._scores: list[float] = kept["scores"] if kept["run"] == run else []
         self._asked = 0
 
-    def __call__(self, network: NetworkT) -> float:
+    def __call__(self, network: nn.Module) -> float:
         """The score of the next network."""
         if self._asked == len(self._scores):
             self._scores.append(self._score(network))
