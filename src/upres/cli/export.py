@@ -23,9 +23,9 @@ def command(
     int8: Annotated[
         Path | None, typer.Option(help="Compute in 8-bit integers; a folder of photographs that tell the ranges.")
     ] = None,
-    data: Annotated[str, typer.Option(help="What it was trained on, for the card.")] = "",
+    data: Annotated[str, typer.Option(help="What it was trained on, if the model does not say.")] = "",
     recipe: Annotated[str, typer.Option(help="What it was trained with, if the file does not say.")] = "",
-    licence: Annotated[str, typer.Option(help="Of the weights, for the card.")] = "",
+    licence: Annotated[str, typer.Option(help="Of the weights, likewise.")] = "",
     measure: Annotated[
         list[Path] | None, typer.Option("--measure", help="Data sets whose PSNR the card shall state (repeatable).")
     ] = None,

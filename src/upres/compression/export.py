@@ -67,9 +67,9 @@ def export(
         scale: see `upres.networks.load`.
         int8: a folder of photographs by which to quantise a network that was not trained for it: see
             `upres.compression.quantise`. It costs some of the quality; training for it costs less.
-        data: what it was trained on, for the card.
+        data: what it was trained on, for the card; empty for what a model says itself.
         recipe: what it was trained with, for the card; empty for what the checkpoint says.
-        licence: of the weights, for the card.
+        licence: of the weights, likewise.
         quality: data set to PSNR in dB, for the card.
 
     Raises:
@@ -84,10 +84,10 @@ def export(
         _card(path.stem, network),
         network=spec.name,
         arguments=spec.arguments,
-        data=data,
+        data=data or facts.get("data", ""),
         recipe=recipe or facts.get("recipe", ""),
         trained=facts.get("trained", ""),
-        licence=licence,
+        licence=licence or facts.get("licence", ""),
         quality=quality or {},
     )
     if isinstance(network, ClassSR):
@@ -206,11 +206,11 @@ def load_weights(path: str, scale: int | None = None) -> tuple[NetworkSpec, Netw
 
 
 def _facts(path: Path) -> dict[str, str]:
-    """What a checkpoint or a model says of its training."""
+    """What a checkpoint or a model says of where it comes from."""
     if path.suffix != ".onnx":
         return facts_of(path)
     card = load_model(path).card
-    return {"recipe": card.recipe, "trained": card.trained}
+    return {"recipe": card.recipe, "trained": card.trained, "data": card.data, "licence": card.licence}
 
 
 def _patches(folder: Path, network: Network) -> list[Tensor]:
