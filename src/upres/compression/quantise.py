@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from upres.compression.reparameterise import merge
+from upres.compression.rounding import fit_integers
 from upres.errors import MissingExtra
 from upres.networks import Network
 
@@ -83,10 +84,10 @@ def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
     """Prepare a network for quantisation-aware training; without any, this is quantisation after training.
 
     Convolutions are merged by `upres.compression.reparameterise`. Weights become integers of 8 bits, with a scale for
-    each output channel, features integers of 8 bits, with a scale and an offset each. Processors that lack VNNI or
-    the like saturate when they add up such products: see `upres.runtime.processor`. What comes before the first and
-    after the last learnt convolution, and convolutions whose kernels are not learnt, stay as they are: the sum with
-    the upscaled input is exact.
+    each output channel, as `upres.compression.rounding` chooses them; features become integers of 8 bits, with a scale
+    and an offset each. Processors that lack VNNI or the like saturate when they add up such products: see
+    `upres.runtime.processor`. What comes before the first and after the last learnt convolution, and convolutions whose
+    kernels are not learnt, stay as they are: the sum with the upscaled input is exact.
 
     Args:
         network: stays as it is.
@@ -137,6 +138,7 @@ def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
         quantiser = _quantisers(quantised.core)[name]
         quantiser.input_low.fill_(0)
         quantiser.input_range.fill_(1)
+    fit_integers(quantised.core.eval(), Aligned(merge(network)), _quantisers(quantised.core).values(), batches)
     return quantised.train(network.training)
 
 

@@ -1,0 +1,156 @@
+"""Which integers a convolution's weights become, so that its output is changed least."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+__all__ = ["fit_integers"]
+
+PLACES = 2**17
+"""LR pixels that are looked at, many times more than a kernel has weights."""
+
+DAMPING = 1e-6
+"""Of the mean square of a layer's inputs: how much is added where inputs never were, or always depended on others."""
+
+
+@torch.no_grad()
+def fit_integers(quantised: nn.Module, exact: nn.Module, quantisers: Iterable[Any], batches: Sequence[Tensor]) -> None:
+    """Give plain convolutions those integers as weights, and biases, that make their output nearest to the exact one.
+
+    Rounding every weight to the nearest integer is not it: what one weight is off, others can make up for. Layer by
+    layer, the least squares that map the rounded features to the exact output are found, and then rounded weight by
+    weight, the error of each spread over those that are still free (Frantar and Alistarh, Optimal Brain Compression,
+    arXiv:2208.11580, section 4; Frantar et al., GPTQ, arXiv:2210.17323, section 3). Convolutions with groups,
+    transposed ones and dense layers keep the weights that they have. It runs the network for every layer anew, which
+    takes seconds for shallow ones and minutes for deep ones.
+
+    Args:
+        quantised: the network with its quantisers, in evaluation mode; its weights are changed.
+        exact: the same without; of the same names.
+        quantisers: NNCF's, symmetric for weights.
+        batches: (N, 3, H, W) of LR in [0, 1].
+    """
+    patches = [patch for batch in batches for patch in batch.split(1)]
+    patches = patches[:: math.ceil(sum(patch[0, 0].numel() for patch in patches) / PLACES)]
+    for name, quantiser in _of_convolutions(quantised, quantisers, patches[0]).items():
+        convolution: Any = quantised.get_submodule(name)
+        own: Any = exact.get_submodule(name)
+        gram, wanted = _normal_equations(quantised, convolution, exact, own, patches)
+        begin = own.weight.flatten(1)
+        weights = begin.shape[1]
+        if own.bias is not None:
+            begin = torch.cat([begin, own.bias[:, None]], 1)
+        damping = DAMPING * gram.diagonal().mean()
+        gram.diagonal().add_(damping)
+        free = torch.linalg.solve(gram, wanted + damping * begin, left=False)
+        step = quantiser.scale.flatten().to(free) / quantiser.level_high
+        fitted = _rounded(free, gram, weights, step[:, None], quantiser.level_low, quantiser.level_high)
+        convolution.weight.copy_(fitted[:, :weights].view_as(convolution.weight))
+        if own.bias is not None:
+            convolution.bias.copy_(fitted[:, weights])
+
+
+def _rounded(free: Tensor, gram: Tensor, weights: int, step: Tensor, low: int, high: int) -> Tensor:
+    """Multiples of the step for the first so many columns, those that see most first; the others make up for them.
+
+    Args:
+        free: the least squares, (outputs, columns).
+        gram: of the inputs, (columns, columns).
+        weights: columns to be rounded.
+        step: (outputs, 1).
+        low: the least multiple.
+        high: the largest one.
+    """
+    order = torch.cat([gram.diagonal()[:weights].argsort(descending=True), torch.arange(weights, len(gram))])
+    left = free[:, order].clone()
+    # U, upper triangular, with U'U the inverse of the gram: its flipped one's lower factor, inverted and flipped back.
+    lower = torch.linalg.cholesky(gram[order][:, order].flip((0, 1)))
+    factor = torch.linalg.solve_triangular(lower, torch.eye(len(lower)).to(lower), upper=False).flip((0, 1))
+    for column in range(weights):
+        kept = (left[:, column : column + 1] / step).round().clamp(low, high) * step
+        error = (left[:, column : column + 1] - kept) / factor[column, column]
+        left[:, column + 1 :] -= error * factor[column, column + 1 :]
+        left[:, column : column + 1] = kept
+    return left[:, order.argsort()]
+
+
+def _of_convolutions(network: nn.Module, quantisers: Iterable[Any], lr: Tensor) -> dict[str, Any]:
+    """The quantisers of the weights of plain convolutions, by the convolutions' names, in the order they are run."""
+    weights = {id(module.weight): name for name, module in network.named_modules() if _is_plain(module)}
+    found: dict[str, Any] = {}
+
+    def note(quantiser: Any, inputs: tuple[Tensor]) -> None:
+        if id(inputs[0]) in weights:
+            found[weights[id(inputs[0])]] = quantiser
+
+    handles = [quantiser.register_forward_pre_hook(note) for quantiser in quantisers]
+    network(lr)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def _is_plain(module: nn.Module) -> bool:
+    return type(module) is nn.Conv2d and module.groups == 1 and module.padding_mode == "zeros"
+
+
+def _normal_equations(
+    quantised: nn.Module, convolution: nn.Module, exact: nn.Module, own: nn.Module, patches: Sequence[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Products of the rounded columns that a kernel sees with themselves, and of the exact output with them."""
+    gram = wanted = torch.zeros((), dtype=torch.float64)
+    for lr in patches:
+        with _Inputs(convolution) as inputs:
+            quantised(lr)
+        outputs: list[Tensor] = []
+        handle = own.register_forward_hook(lambda _module, _inputs, output, kept=outputs: kept.append(output))
+        exact(lr)
+        handle.remove()
+        for features, output in zip(inputs.seen, outputs, strict=True):
+            columns = _columns(features, own).double()
+            gram = gram + columns @ columns.T
+            wanted = wanted + output.transpose(0, 1).flatten(1).double() @ columns.T
+    return gram, wanted
+
+
+def _columns(features: Tensor, convolution: Any) -> Tensor:
+    """What the kernel sees at every place, (inputs of a kernel, places); and a row of 1 if there is a bias."""
+    columns = F.unfold(
+        features, convolution.kernel_size, convolution.dilation, convolution.padding, convolution.stride
+    )  # (N, inputs of a kernel, places)
+    columns = columns.transpose(0, 1).flatten(1)
+    return columns if convolution.bias is None else F.pad(columns, (0, 0, 0, 1), value=1.0)
+
+
+class _Inputs(TorchFunctionMode):
+    """Keeps what a module convolves, which quantisers may have rounded since the module was called."""
+
+    def __init__(self, convolution: nn.Module) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+        self._inside = False
+        self._handles = [
+            convolution.register_forward_pre_hook(lambda *_: self._enter(inside=True)),
+            convolution.register_forward_hook(lambda *_: self._enter(inside=False)),
+        ]
+
+    def _enter(self, *, inside: bool) -> None:
+        self._inside = inside
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """See `torch.overrides.TorchFunctionMode`."""
+        if self._inside and function is F.conv2d:
+            self.seen.append(args[0])
+        return function(*args, **(kwargs or {}))
+
+    def __exit__(self, *details: Any) -> None:
+        super().__exit__(*details)  # type: ignore[no-untyped-call]
+        for handle in self._handles:
+            handle.remove()
