@@ -34,8 +34,8 @@ SET14 = {
 }
 
 TWINS = [
-    *(f"{family}_int8_x{scale}" for family in ("fast", "fast_jpeg") for scale in (3, 4)),
-    *(f"{family}_int8_x{scale}" for family in ("medium", "fine", "fine_jpeg", "auto") for scale in (2, 3, 4)),
+    *(f"fast_int8_x{scale}" for scale in (3, 4)),
+    *(f"{family}_int8_x{scale}" for family in ("fast_jpeg", "medium", "fine", "fine_jpeg", "auto") for scale in (2, 3, 4)),
 ]
 
 
@@ -49,7 +49,7 @@ def test_int8_is_taken_and_costs_little(shared: Path, name: str) -> None:
     reached = mean_psnr(Upscaler(model, scale=scale, precision="int8"), shared / "data/Set14", scale)
     cards = {card.name: card for card in models()}
     assert cards[name].quality["Set14"] == pytest.approx(reached, abs=0.01)
-    assert cards[model].quality["Set14"] - reached <= 0.06
+    assert cards[model].quality["Set14"] - reached <= 0.05
 
 
 def test_a_precision_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

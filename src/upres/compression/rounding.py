@@ -37,7 +37,7 @@ def fit_integers(quantised: nn.Module, exact: nn.Module, quantisers: Iterable[An
         quantisers: NNCF's, symmetric for weights.
         batches: (N, 3, H, W) of LR in [0, 1].
     """
-    patches = [patch for batch in batches for patch in batch.split(1)]
+    patches = [patch for batch in batches for patch in batch[:, None]]  # (1, 3, H, W)
     patches = patches[:: math.ceil(sum(patch[0, 0].numel() for patch in patches) / PLACES)]
     for name, quantiser in _of_convolutions(quantised, quantisers, patches[0]).items():
         convolution: Any = quantised.get_submodule(name)

@@ -37,7 +37,7 @@ __all__ = ["DENOISE", "LOW_QUALITY", "MAX_SCALE", "Upscaler", "models"]
 DENOISE = ("auto", "on", "off")
 VARIANT = "_jpeg"  # what follows a family's name in that of its variant for compressed pictures
 INT8 = "_int8"  # likewise, of its twin that computes in int8
-INT8_LOSS = 0.06  # dB of PSNR, mean of the data sets on both cards; what a twin may lose to be taken unasked
+INT8_LOSS = 0.05  # dB of PSNR, mean of the data sets on both cards; what a twin may lose to be taken unasked
 LOW_QUALITY = 85
 """JPEGs of a quality below this are taken for compressed pictures: there `fast_jpeg_x4` overtakes `fast_x4` (Set14,
 benchmarks/denoise.py)."""
@@ -73,7 +73,7 @@ class Upscaler:
         engine: ``openvino`` or ``onnxruntime``.
         precision: what convolutions compute in. ``int8`` takes the model's twin that does, ``fast_int8_x3`` for
             ``fast_x3``; ``bf16`` (OpenVINO only) and ``f32`` compute the model itself. ``auto`` is int8 where the
-            processor has VNNI, AMX or ARM's dot product and the twin's card states a loss of at most 0.06 dB; else
+            processor has VNNI, AMX or ARM's dot product and the twin's card states a loss of at most 0.05 dB; else
             bf16 where the processor has it; else f32. With ONNX Runtime, where int8 is slower, it is f32.
         threads: at most this many; None for all.
         tile: side of a tile in LR pixels; None chooses by the picture. The result does not
