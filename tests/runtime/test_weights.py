@@ -35,7 +35,7 @@ SET14 = {
 
 TWINS = [
     *(f"fast_int8_x{scale}" for scale in (3, 4)),
-    *(f"{family}_int8_x{scale}" for family in ("fast_jpeg", "medium", "fine", "fine_jpeg", "auto") for scale in (2, 3, 4)),
+    *(f"{name}_int8_x{scale}" for name in ("fast_jpeg", "medium", "fine", "fine_jpeg", "auto") for scale in (2, 3, 4)),
 ]
 
 
