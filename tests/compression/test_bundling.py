@@ -54,7 +54,7 @@ def test_branches_go_from_the_smallest_to_the_largest(
 def test_the_default_loses_what_was_asked_and_saves_work(tmp_path: Path, photographs: Path) -> None:
     fast, fine = (mean_psnr(Upscaler(name, precision="f32"), photographs, 4) for name in ("fast_x4", "fine_x4"))
     work = {}
-    for loss in (0.03, 0.3):
+    for loss in (0.03, 0.5):
         assert fine - fast > 2 * loss, "the smallest branch alone would lose more"
         card = make_bundle(["fast_x4", "fine_x4"], tmp_path / f"{loss}_x4.onnx", photographs, loss=loss)
         upscaler = Upscaler(tmp_path / f"{loss}_x4.onnx", precision="f32")
@@ -64,7 +64,7 @@ def test_the_default_loses_what_was_asked_and_saves_work(tmp_path: Path, photogr
         work[loss] = card.multiply_adds
         small, large = (branch.multiply_adds for branch in card.routing.branches)
         assert small < card.multiply_adds < large
-    assert work[0.3] < work[0.03]
+    assert work[0.5] < work[0.03]
 
 
 def test_what_cannot_be_bundled_says_why(

@@ -98,7 +98,7 @@ def test_candidates_begin_with_the_weights_of_the_nearest_before_them(
 
 def test_a_seed_begins_with_its_own_weights(plan: Callable[..., Plan], pretending: Any, tmp_path: Path) -> None:
     space = ["space.channels=[8, 32]", "space.blocks=[1, 2]", "space.convolutions=[1, 2]"]
-    seeded = plan(*space, 'seeds=["fast_x2"]', "space.layers=['plain']")
+    seeded = plan(*space, 'seeds=["fast_x2"]', "space.layers=['asymmetric']")
     workers = pretending()
     with Store(tmp_path) as store:
         search(seeded, store, workers)
