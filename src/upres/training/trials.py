@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import nn
 
+from upres.evaluation.results import write_text
+
 __all__ = ["Trials"]
 
 
@@ -35,8 +37,6 @@ class Trials:
         if self._asked == len(self._scores):
             self._scores.append(self._score(network))
             if self._writes:
-                part = self._path.with_suffix(".part")
-                part.write_text(json.dumps({"run": self._run, "scores": self._scores}), "utf-8")
-                part.replace(self._path)
+                write_text(self._path, json.dumps({"run": self._run, "scores": self._scores}))
         self._asked += 1
         return self._scores[self._asked - 1]
