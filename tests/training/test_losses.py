@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from upres import metrics
+from upres.networks import NetworkSpec
 from upres.training.losses import LOSSES, Batch, Criterion, make_loss
 from upres.training.losses.pixel import charbonnier, fft, luma, luma_l1, ssim, total_variation
 
@@ -118,3 +119,17 @@ def test_classsrs_losses_at_their_ends() -> None:
         ("average_loss", "same"): 1,
         ("average_loss", "unsure"): 0,
     }
+
+
+def test_the_grid_loss_sees_what_repeats_with_every_lr_pixel() -> None:
+    loss = make_loss("grid", {})
+    loss.prepare(NetworkSpec("espcn", {"scale": 4}).build(), 96)
+    lr, hr = torch.zeros(2, 3, 24, 24), torch.rand(2, 3, 96, 96)
+    noise = 0.1 * torch.randn(2, 3, 96, 96)
+    grid = 0.1 * torch.randn(1, 1, 4, 4).repeat(1, 1, 24, 24)
+    expected = float((grid - grid.mean()).abs().mean())
+    assert float(loss(Batch(lr, hr + grid, hr))) == pytest.approx(expected, rel=1e-4)
+    assert float(loss(Batch(lr, hr + 0.1, hr))) < 1e-6
+    assert float(loss(Batch(lr, hr + noise, hr))) < 0.3 * expected
+    with pytest.raises(ValueError, match="LR patches of 6 pixels or more, not 5"):
+        loss.prepare(NetworkSpec("espcn", {"scale": 4}).build(), 20)

@@ -13,6 +13,7 @@ from upres.training.losses.adversarial import Adversarial
 from upres.training.losses.base import Batch, Compared, Loss, Watch
 from upres.training.losses.classsr import AverageLoss, ClassLoss
 from upres.training.losses.distillation import Distillation
+from upres.training.losses.grid import Grid
 from upres.training.losses.perceptual import Perceptual, Style
 
 __all__ = ["LOSSES", "Adversarial", "Batch", "Criterion", "Loss", "Watch", "make_loss"]
@@ -32,6 +33,7 @@ LOSSES: dict[str, Callable[..., Any]] = {
     "class_loss": ClassLoss,
     "average_loss": AverageLoss,
     "distillation": Distillation,
+    "grid": Grid,
 }
 """Functions of SR and HR, and `Loss` classes for what needs more; keyword-only arguments are keys in a recipe."""
 
