@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from upres.cli.main import app
-from upres.images import Picture, read, write
+from upres.images import Picture, make_lr, read, write
+from upres.training.data import load_photographs
 
 
 def upres(*words: object) -> Any:
@@ -74,6 +75,16 @@ def test_saved_pictures_are_judged_under_the_models_names(data: Path, tmp_path: 
     assert again.exit_code == 0, again.output
     for name in ("fast_x2", "bicubic"):
         assert numbers(again.output, name) == numbers(first.output, name)
+
+
+def test_saved_pictures_and_lr_can_be_trained_on(data: Path, tmp_path: Path) -> None:
+    upres("eval", "fast_x2", "-d", data, "--save", tmp_path, "--self-ensemble")
+    made = tmp_path / "photographs_x2"
+    assert {folder.name for folder in made.iterdir()} == {"LR", "bicubic", "fast_x2+"}
+    photographs = load_photographs(str(made / "fast_x2+"), 2, lr=str(made / "LR"))
+    for (lr, sr), name in zip(photographs.pairs(), ("a", "b"), strict=True):
+        assert np.array_equal(lr, make_lr(read(data / f"{name}.png").rgb8(), 2)[0])
+        assert np.array_equal(sr, read(made / f"fast_x2+/{name}.png").pixels)
 
 
 def test_a_set_that_is_named_by_a_relative_path_has_its_folders_name(

@@ -5,7 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.networks.test_classsr import small
-from upres.evaluation.methods import open_method
+from upres.evaluation.methods import in_self_ensemble, open_method
+from upres.images import make_lr
+from upres.metrics import psnr
 from upres.networks import NetworkSpec
 from upres.networks.checkpoint import save_checkpoint
 
@@ -61,3 +63,15 @@ def test_what_classsr_spends_is_told_by_picture(tmp_path: Path) -> None:
         method.run(name, np.full((32, 32, 3), brightness, np.uint8))
     assert method.multiply_adds
     assert method.multiply_adds["bright"] < method.multiply_adds["dark"]
+
+
+def test_a_self_ensemble_does_not_mind_how_the_image_is_turned(photograph: NDArray[np.uint8]) -> None:
+    lr, hr = make_lr(photograph, 2)
+    alone = open_method("fast_x2", None)
+    ensemble = in_self_ensemble(alone)
+    sr = ensemble.run("a", lr)
+    assert ensemble.name == "fast_x2+"
+    assert np.array_equal(
+        sr[:, ::-1].swapaxes(0, 1), ensemble.run("a", np.ascontiguousarray(lr[:, ::-1].swapaxes(0, 1)))
+    )
+    assert psnr(sr, hr, shave=2) > psnr(alone.run("a", lr), hr, shave=2) + 0.01

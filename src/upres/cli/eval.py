@@ -57,7 +57,8 @@ def command(
     ] = "published",
     images: Annotated[bool, typer.Option("--images", help="Also a line for every image.")] = False,
     save: Annotated[
-        Path | None, typer.Option(help="Keep the pictures in this folder, under <data set>_x<scale>/<model>.")
+        Path | None,
+        typer.Option(help="Keep the pictures in this folder, under <data set>_x<scale>/<model>, and LR beside them."),
     ] = None,
     crops: Annotated[Path | None, typer.Option(help="Draw comparison figures into this folder.")] = None,
     region: Annotated[
@@ -77,6 +78,13 @@ def command(
     effort: Annotated[
         float | None, typer.Option(min=0, max=100, help="Of models with several networks; see `upres upscale`.")
     ] = None,
+    self_ensemble: Annotated[
+        bool,
+        typer.Option(
+            "--self-ensemble",
+            help="Means of what a model makes of the image turned and mirrored in all 8 ways, under its name and a +.",
+        ),
+    ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Images at once. [default: one a core]")] = None,
 ) -> None:
     """Measure models, checkpoints and finished pictures on data sets, beside bicubic."""
@@ -85,7 +93,7 @@ def command(
     from upres.evaluation.measures import MEASURES, Models, Settings
     from upres.evaluation.methods import open_methods
     from upres.evaluation.pairs import find_sets
-    from upres.evaluation.quality import evaluate
+    from upres.evaluation.quality import evaluate, save_lr
     from upres.evaluation.results import write_csv, write_json
 
     names = list(dict.fromkeys(name.strip() for name in metrics.split(",")))
@@ -96,7 +104,15 @@ def command(
     prepare(json, csv)
     regions = parse_regions(region or [])
     sources = Models(niqe_model, ma_model)
-    methods = open_methods(models, scale, engine=engine, precision=precision, threads=threads, effort=effort)
+    methods = open_methods(
+        models,
+        scale,
+        engine=engine,
+        precision=precision,
+        threads=threads,
+        effort=effort,
+        self_ensemble=self_ensemble,
+    )
     sets = {r: find_sets(data, r, lr or []) for r in methods}
     check_regions(regions, [pair for found in sets.values() for pairs in found.values() for pair in pairs])
     results: list[Result] = []
@@ -107,6 +123,8 @@ def command(
         for name, pairs in sets[r].items():
             place = f"{name}_x{r}"
             rows = []
+            if save:
+                save_lr(pairs, save / place / "LR")
             with Counter("images", len(judged) * len(pairs)) as counter:
                 for method in judged:
                     kept = save / place / method.name if save else None

@@ -18,7 +18,7 @@ from upres.evaluation.pairs import Pair, find_pairs
 from upres.evaluation.results import Result
 from upres.images import Picture, write
 
-__all__ = ["evaluate", "mean_psnr", "qualities"]
+__all__ = ["evaluate", "mean_psnr", "qualities", "save_lr"]
 
 
 def evaluate(
@@ -85,6 +85,13 @@ def evaluate(
         means=means,
         images=images,
     )
+
+
+def save_lr(pairs: Sequence[Pair], folder: Path) -> None:
+    """Keep the LR images of a data set, as PNG under their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for pair in pairs:
+        write(folder / f"{pair.name}.png", Picture(pair.load()[0]))
 
 
 def qualities(

@@ -9,11 +9,11 @@ from upres.training.losses.base import Batch, Loss
 
 __all__ = ["Grid"]
 
-CELLS = 6
+CELLS = 4
 
 
 class Grid(Loss):
-    """Mean absolute error of the sub-pixels' means over squares of 6x6 LR pixels, beside that of all sub-pixels there.
+    """Mean absolute error of the sub-pixels' means over squares of 4x4 LR pixels, beside that of all sub-pixels there.
 
     An error that is as large at every sub-pixel of a place, and one that is random, leave nothing; a pattern that
     repeats with every LR pixel stays whole. Pixel losses suppress such patterns by themselves; perceptual and
@@ -30,5 +30,6 @@ class Grid(Loss):
     def forward(self, batch: Batch) -> Tensor:
         """See `Loss.forward`."""
         subpixels = F.pixel_unshuffle(batch.sr - batch.hr, self.scale)  # (N, 3·scale², H, W)
-        means = F.avg_pool2d(subpixels, CELLS, stride=CELLS // 2).unflatten(1, (-1, self.scale**2))
-        return (means - means.mean(2, keepdim=True)).abs().mean()
+        means = F.avg_pool2d(subpixels, CELLS, stride=CELLS // 2)
+        places = means.reshape(len(means), -1, self.scale**2, *means.shape[2:])
+        return (places - places.mean(2, keepdim=True)).abs().mean()
