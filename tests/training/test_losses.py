@@ -130,6 +130,6 @@ def test_the_grid_loss_sees_what_repeats_with_every_lr_pixel() -> None:
     expected = float((grid - grid.mean()).abs().mean())
     assert float(loss(Batch(lr, hr + grid, hr))) == pytest.approx(expected, rel=1e-4)
     assert float(loss(Batch(lr, hr + 0.1, hr))) < 1e-6
-    assert float(loss(Batch(lr, hr + noise, hr))) < 0.4 * expected
-    with pytest.raises(ValueError, match="LR patches of 4 pixels or more, not 3"):
-        loss.prepare(NetworkSpec("espcn", {"scale": 4}).build(), 12)
+    assert float(loss(Batch(lr, hr + noise, hr))) < 0.5 * expected
+    with pytest.raises(ValueError, match="LR patches of 3 pixels or more, not 2"):
+        loss.prepare(NetworkSpec("espcn", {"scale": 4}).build(), 8)

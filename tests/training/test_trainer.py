@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from upres.compression.export import export
 from upres.compression.structure import load
 from upres.errors import RecipeError, UpresError
+from upres.evaluation.ensemble import self_ensemble
 from upres.images import Picture, read, resize, write
+from upres.metrics import psnr
+from upres.networks.base import upscale_rgb8
 from upres.networks.checkpoint import load_checkpoint
 from upres.training import trainer
 from upres.training.data import load_photographs
@@ -130,6 +133,8 @@ SHAPED = (
 
 QUANTISED = ("stage.1.before=['quantise']", "stage.1.frozen=['head']", "stage.1.ema=0.9")
 
+TAUGHT = ("stage.0.teacher=self", "stage.1.teacher=self")
+
 EVERYTHING = (
     "stage.0.losses={l1=1.0, adversarial={weight=0.01, kind='relativistic_average', channels=2, hidden=4}}",
     "stage.1.losses={ssim=1.0, adversarial={weight=0.01, channels=2, hidden=4}}",
@@ -149,7 +154,7 @@ EVERYTHING = (
 
 @pytest.mark.parametrize(
     ("optimizer", "changes"),
-    [("adam", ()), ("soap", ()), ("adam", EVERYTHING), ("adam", SHAPED), ("adam", QUANTISED)],
+    [("adam", ()), ("soap", ()), ("adam", EVERYTHING), ("adam", SHAPED), ("adam", QUANTISED), ("adam", TAUGHT)],
 )
 def test_a_killed_run_goes_on_to_the_same_weights_bit_by_bit(
     tmp_path: Path, recipe: Any, optimizer: str, changes: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
@@ -330,6 +335,55 @@ def test_a_student_learns_from_a_teacher_that_it_may_outgrow(tmp_path: Path, rec
     losses = [value["loss"] for value in metrics(tmp_path / "run") if "loss" in value]
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
     assert load_checkpoint(student)[0].arguments["channels"] == 6
+
+
+def test_a_stage_learns_what_its_teacher_draws(tmp_path: Path, recipe: Any, folders: tuple[Path, Path]) -> None:
+    taught = recipe(20, "adam", "stage.1.teacher=self", "stage.1.steps=30", "stage.1.losses={l1=1.0}")
+    done = train(taught, tmp_path / "run", quiet=True)
+    targets = sorted((tmp_path / "run/targets_1").iterdir())
+    photographs = list(load_photographs(str(folders[0]), 2).pairs())
+    assert [read(target).pixels.shape for target in targets] == [hr.shape for _, hr in photographs]
+
+    taken_from = recipe(20, "adam", "stage.1.steps=1", "stage.1.learning_rate=0.0")
+    teacher = load(train(taken_from, tmp_path / "teacher", quiet=True))[1]
+    (lr, hr), target = photographs[0], read(targets[0]).pixels
+    assert np.array_equal(target, self_ensemble(lambda turned: upscale_rgb8(teacher.eval(), turned), lr))
+    assert psnr(target, hr, shave=2) > psnr(upscale_rgb8(teacher, lr), hr, shave=2)
+    assert psnr(upscale_rgb8(load(done)[1], lr), target, shave=2) > psnr(upscale_rgb8(teacher, lr), target, shave=2)
+
+    by_path = recipe(
+        20, "adam", *(f"stage.{number}.teacher={tmp_path / 'teacher/checkpoint.safetensors'}" for number in (0, 1))
+    )
+    train(by_path, tmp_path / "other", quiet=True)
+    assert np.array_equal(read(sorted((tmp_path / "other/targets_0").iterdir())[0]).pixels, target)
+
+
+def test_targets_that_can_not_be_drawn_again_are_missed(
+    tmp_path: Path, recipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+    step = StageRun.step
+    monkeypatch.setattr(
+        StageRun, "step", lambda run, number, *batch: step(run, number, *batch) if number < 3 else 1 / 0
+    )
+    taught = recipe(9, "adam", "stage.0.teacher=self")
+    with pytest.raises(ZeroDivisionError):
+        train(taught, tmp_path / "run", quiet=True)
+    next((tmp_path / "run/targets_0").iterdir()).unlink()
+    with pytest.raises(RecipeError, match="targets_0: pictures are missing that the network drew before"):
+        train(taught, tmp_path / "run", quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("stage.0.teacher=none.safetensors", r"stage\.0\.teacher: none\.safetensors"),
+        ("data.degradation=[{name='resize'}]", r"stage\.0\.teacher: works without data\.degradation and scales only"),
+    ],
+)
+def test_a_teacher_that_does_not_fit_is_said(tmp_path: Path, recipe: Any, change: str, says: str) -> None:
+    with pytest.raises(RecipeError, match=says):
+        train(recipe(5, "adam", "stage.0.teacher=self", change), tmp_path / "run", quiet=True)
 
 
 def test_a_loss_that_does_not_fit_is_said_before_training(tmp_path: Path, recipe: Any) -> None:

@@ -111,7 +111,7 @@ def command(
         precision=precision,
         threads=threads,
         effort=effort,
-        self_ensemble=self_ensemble,
+        in_ensemble=self_ensemble,
     )
     sets = {r: find_sets(data, r, lr or []) for r in methods}
     check_regions(regions, [pair for found in sets.values() for pairs in found.values() for pair in pairs])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upres.errors import ImageError, MissingExtra, ModelError
+from upres.evaluation.ensemble import self_ensemble
 from upres.evaluation.pairs import files_by_name
 from upres.images import read, resize
 from upres.runtime import EffortMap, Upscaler
@@ -102,11 +102,11 @@ def open_methods(
     precision: str = "f32",
     threads: int | None = None,
     effort: float | None = None,
-    self_ensemble: bool = False,
+    in_ensemble: bool = False,
 ) -> dict[int, list[Method]]:
     """All that a user named, by scale, lowest first; with bicubic first in each, unless one is called so.
 
-    Arguments and errors are those of `open_method`; with ``self_ensemble``, models and checkpoints are run as
+    Arguments and errors are those of `open_method`; with ``in_ensemble``, models and checkpoints are run as
     `in_self_ensemble` says.
 
     Raises:
@@ -116,7 +116,7 @@ def open_methods(
     found: dict[int, dict[str, tuple[str, Method]]] = {}
     for subject in dict.fromkeys(subjects):
         method = open_method(subject, scale, **options)
-        if self_ensemble and method.engine:
+        if in_ensemble and method.engine:
             method = in_self_ensemble(method)
         same = found.setdefault(method.scale, {})
         if method.name in same:
@@ -129,18 +129,10 @@ def open_methods(
 
 
 def in_self_ensemble(method: Method) -> Method:
-    """The mean of a method's pictures of the image turned and mirrored in all 8 ways, called by its name and a ``+``.
-
-    Timofte et al., CVPR 2016, section 3.4; Lim et al., EDSR, arXiv:1707.02921, section 3.5. It takes 8 times as long.
-    """
+    """What makes the `self_ensemble` of a method's pictures, called by its name and a ``+``."""
 
     def run(image: str, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        total = np.zeros([side * method.scale for side in lr.shape[:2]] + [3], np.uint16)
-        for mirrored, quarters in product((False, True), range(4)):
-            turned = np.rot90(lr[:, ::-1] if mirrored else lr, quarters)
-            sr = np.rot90(method.run(image, np.ascontiguousarray(turned)), -quarters)
-            total += sr[:, ::-1] if mirrored else sr
-        return ((total + 4) // 8).astype(np.uint8)
+        return self_ensemble(lambda turned: method.run(image, turned), lr)
 
     return replace(method, name=f"{method.name}+", run=run, multiply_adds=None)
 

@@ -33,7 +33,7 @@ class Decoded:
     def __init__(self, load: Callable[[int], Pair], sizes: NDArray[np.int64], capacity: int) -> None:
         self.sizes = sizes
         self.capacity = capacity
-        self._load = load
+        self.load = load
         self._held: dict[int, Future[Pair]] = {}  # those used last at the end
         self._lock = Lock()
         self._pool = ThreadPoolExecutor()
@@ -50,13 +50,17 @@ class Decoded:
                 self._future(number)
         return {number: future.result() for number, future in waiting.items()}
 
+    def changed(self, change: Callable[[int, Pair], Pair]) -> Decoded:
+        """The same photographs, of which each pair is another; nothing is shared."""
+        return Decoded(lambda number: change(number, self.load(number)), self.sizes, self.capacity)
+
     def _future(self, number: int) -> Future[Pair]:
         future = self._held.pop(number, None)
         if future is None:
             room = self.capacity - self.sizes[number]
             while self._held and sum(self.sizes[held] for held in self._held) > room:
                 del self._held[next(iter(self._held))]
-            future = self._pool.submit(self._load, number)
+            future = self._pool.submit(self.load, number)
         self._held[number] = future
         return future
 

@@ -98,6 +98,9 @@ class Stage:
     """Of which every step draws one, where one set of weights serves several; the network's own if empty."""
     train: str = ""
     """Folder of HR photographs for this stage instead of the recipe's."""
+    teacher: str = ""
+    """Whose SR, as a self-ensemble, is learnt instead of HR: a network's checkpoint, or ``self`` for the network as the
+    stage begins. It is drawn before the first step and kept in the run's folder."""
     optimizer: Literal["adam", "adamw", "sgd", "soap"] = "adam"
     momentum: Factor = 0.9
     """Of SGD; of the others, the decay of the mean of the gradients, β₁."""
@@ -258,15 +261,14 @@ def _recipe(table: Table, source: Source) -> Recipe:
     tables = {key: accepted(table.get(key, {}), Table, key, source) for key in ("network", "data")}
     spec = _network(tables["network"], source)
     data = checked_data(tables["data"], source)
-    stages = table.get("stage", [])
-    if not isinstance(stages, list) or not stages:
+    given = table.get("stage", [])
+    if not isinstance(given, list) or not given:
         raise source.error("stage", ": a recipe needs at least one [[stage]]")
-    return Recipe(
-        spec,
-        data,
-        tuple(checked_stage(stage, f"stage.{number}", source) for number, stage in enumerate(stages)),
-        accepted(table.get("seed", 0), int, "seed", source),
-    )
+    stages = [checked_stage(stage, f"stage.{number}", source) for number, stage in enumerate(given)]
+    for number, stage in enumerate(stages):
+        if stage.teacher and (data.degradation or stage.scales):
+            raise source.error(f"stage.{number}.teacher", ": works without data.degradation and scales only")
+    return Recipe(spec, data, tuple(stages), accepted(table.get("seed", 0), int, "seed", source))
 
 
 def _network(table: Table, source: Source) -> NetworkSpec:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from upres.compression.quantise import unquantised
 from upres.compression.structure import restructured, structure
 from upres.errors import RecipeError, UpresError
-from upres.networks import Network
+from upres.networks import Network, load
 from upres.networks.checkpoint import save_checkpoint
 from upres.networks.count import count
 from upres.training.actions import Run, act
@@ -30,8 +30,9 @@ from upres.training.losses import Criterion
 from upres.training.processes import Processes
 from upres.training.recipe import Data, Recipe, Stage
 from upres.training.stage import StageRun, learning_rate, precision, trained_part
+from upres.training.targets import complete, drawn
 from upres.training.trials import Trials
-from upres.training.validation import bicubic_psnr, mean_psnr, middle
+from upres.training.validation import bicubic_psnr, mean_psnr, middle, upscaled
 
 __all__ = ["load_train", "load_validation", "train"]
 
@@ -86,6 +87,7 @@ class _Training:
         self.network.initialise()
         self.state = _resume(out, recipe)
         self.criteria = [self._criterion(number) for number in range(len(recipe.stages))]
+        self.teachers = [self._teacher(number) for number in range(len(recipe.stages))]
         self.photographs, self.validation = self._photographs()
         if self.state:
             self.network = restructured(self.network, self.state["network"], self.state["structure"])
@@ -123,6 +125,7 @@ class _Training:
         resumed = self.state is not None and self.state["stage"] == number
         if not resumed:
             self._act(number, "before", patches)
+        seen = self._taught(number, seen, resumed)
         run = StageRun(stage, self.network, self.criteria[number], self.accelerator, self.processes)
         if self.state and resumed:
             run.load(self.state)
@@ -174,6 +177,30 @@ class _Training:
             return [ranked(some, by, stage.patch, part, parts, cache=self.out) for some in photographs]
         except RecipeError as error:
             raise RecipeError(f"stage.{number}.{error}") from None
+
+    def _teacher(self, number: int) -> Network | None:
+        """The network of a checkpoint that a stage learns from."""
+        path = self.recipe.stages[number].teacher
+        if path in ("", "self"):
+            return None
+        try:
+            return load(Path(path), self.network.scale)[1]
+        except ValueError as error:
+            raise RecipeError(f"stage.{number}.teacher: {error}") from None
+
+    def _taught(self, number: int, seen: list[Photographs], resumed: bool) -> list[Photographs]:
+        """The photographs, with what the stage's teacher draws, if it has one, in place of HR."""
+        if not self.recipe.stages[number].teacher:
+            return seen
+        folder, (photographs,) = self.out / f"targets_{number}", seen
+        if resumed and not (self.teachers[number] or complete(folder, photographs)):
+            raise RecipeError(f"{folder}: pictures are missing that the network drew before this stage; train anew")
+        teacher = self.teachers[number] or self.network
+
+        def told(done: int, count: int) -> None:
+            self.progress.update(self.task, description=f"teacher draws {done} of {count}")
+
+        return [drawn(photographs, lambda lr: upscaled(teacher, lr), folder, told)]
 
     def _act(self, number: int, when: str, patches: Any) -> None:
         """What the recipe does to the network before or after a stage."""

@@ -13,12 +13,12 @@ from upres.networks.base import upscale_rgb8
 from upres.training.data import Photographs
 from upres.training.decoded import Pixels
 
-__all__ = ["bicubic_psnr", "mean_psnr", "middle"]
+__all__ = ["bicubic_psnr", "mean_psnr", "middle", "upscaled"]
 
 
 def mean_psnr(network: nn.Module, photographs: Photographs) -> float:
     """Mean over the photographs of PSNR on Y, the border of the scale's width left out."""
-    return _mean_psnr(lambda lr, _: _upscaled(network, lr), photographs)
+    return _mean_psnr(lambda lr, _: upscaled(network, lr), photographs)
 
 
 def bicubic_psnr(photographs: Photographs) -> float:
@@ -35,10 +35,10 @@ def middle(network: nn.Module, photographs: Photographs) -> Pixels:
     """The middle of the first validation photograph, upscaled, for TensorBoard."""
     lr = photographs.whole_lr(0)
     top, left = (max(0, side // 2 - 32) for side in lr.shape[:2])
-    return _upscaled(network, lr[top : top + 64, left : left + 64])
+    return upscaled(network, lr[top : top + 64, left : left + 64])
 
 
-def _upscaled(network: nn.Module, lr: Pixels) -> Pixels:
+def upscaled(network: nn.Module, lr: Pixels) -> Pixels:
     """As the network works outside of training: batch norm and routing differ."""
     training = network.training
     try:

@@ -9,11 +9,11 @@ from upres.training.losses.base import Batch, Loss
 
 __all__ = ["Grid"]
 
-CELLS = 4
+CELLS = 3
 
 
 class Grid(Loss):
-    """Mean absolute error of the sub-pixels' means over squares of 4x4 LR pixels, beside that of all sub-pixels there.
+    """Mean absolute error of the sub-pixels' means over squares of 3x3 LR pixels, beside that of all sub-pixels there.
 
     An error that is as large at every sub-pixel of a place, and one that is random, leave nothing; a pattern that
     repeats with every LR pixel stays whole. Pixel losses suppress such patterns by themselves; perceptual and
