@@ -27,7 +27,7 @@ SET14 = {
     "medium_x2": 32.9,
     "medium_x3": 29.7,
     "medium_x4": 28.05,
-    "vivid_x4": 27.7,
+    "vivid_x4": 27.1,
     "auto_x2": 33.0,
     "auto_x3": 29.8,
     "auto_x4": 28.15,
@@ -114,7 +114,9 @@ def test_the_cards_are_complete_and_the_files_small() -> None:
         assert card.parameters > 0
         assert card.halo is not None
         assert {"Set5", "Set14"} <= set(card.quality)
-        assert path.stat().st_size < (1_200_000 if card.routing is None else 1_700_000)
+        assert path.stat().st_size < (
+            1_900_000 if "vivid" in card.name else 1_200_000 if card.routing is None else 1_700_000
+        )
 
 
 @pytest.mark.parametrize("name", ["auto_x2", "auto_x3", "auto_x4", "auto_int8_x2", "auto_int8_x3", "auto_int8_x4"])
