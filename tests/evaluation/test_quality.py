@@ -118,17 +118,19 @@ def test_every_scale_has_bicubic_once_and_names_are_unique(tmp_path: Path, photo
 
 def test_saved_pictures_are_judged_like_the_model_that_made_them(tmp_path: Path, photographs: Path) -> None:
     pairs, measures = find_pairs(photographs, 2), chosen(2, "psnr_y", "ssim_rgb", "rmse")
-    first = evaluate(open_method("fast_x2", None), pairs, measures, save=tmp_path / "made")
-    again = evaluate(open_method(str(tmp_path / "made"), 2), pairs, measures)
+    first = evaluate(open_method("fast_x2", None), pairs, measures, save=tmp_path)
+    again = evaluate(open_method(str(tmp_path / "fast_x2"), 2), pairs, measures)
     assert again.images == first.images
-    assert again.model == "made"
+    assert again.model == "fast_x2"
     assert again.engine == ""
-    (tmp_path / "made/1.png").unlink()
+    (tmp_path / "fast_x2/1.png").unlink()
     with pytest.raises(ImageError, match="has no picture of 1"):
-        evaluate(open_method(str(tmp_path / "made"), 2), pairs, measures)
-    write(tmp_path / "made/1.png", Picture(np.zeros((8, 6, 3), np.uint8)))
+        evaluate(open_method(str(tmp_path / "fast_x2"), 2), pairs, measures)
+    write(tmp_path / "fast_x2/1.png", Picture(np.zeros((8, 6, 3), np.uint8)))
     with pytest.raises(ImageError, match="picture of 1 is 6x8, HR is 230x174"):
-        evaluate(open_method(str(tmp_path / "made"), 2), pairs, measures)
+        evaluate(open_method(str(tmp_path / "fast_x2"), 2), pairs, measures)
+    for pair in pairs:
+        assert np.array_equal(read(tmp_path / f"LR/{pair.name}.png").pixels, pair.load()[0])
 
 
 def test_the_mean_of_the_rmse_is_that_of_the_squares(photographs: Path) -> None:

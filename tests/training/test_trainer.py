@@ -22,7 +22,7 @@ from upres.images import Picture, read, resize, write
 from upres.metrics import psnr
 from upres.networks.base import upscale_rgb8
 from upres.networks.checkpoint import load_checkpoint
-from upres.training import trainer
+from upres.training import targets, trainer
 from upres.training.data import load_photographs
 from upres.training.log import summary
 from upres.training.processes import Processes
@@ -340,13 +340,13 @@ def test_a_student_learns_from_a_teacher_that_it_may_outgrow(tmp_path: Path, rec
 def test_a_stage_learns_what_its_teacher_draws(tmp_path: Path, recipe: Any, folders: tuple[Path, Path]) -> None:
     taught = recipe(20, "adam", "stage.1.teacher=self", "stage.1.steps=30", "stage.1.losses={l1=1.0}")
     done = train(taught, tmp_path / "run", quiet=True)
-    targets = sorted((tmp_path / "run/targets_1").iterdir())
+    drawings = sorted((tmp_path / "run/targets_1").iterdir())
     photographs = list(load_photographs(str(folders[0]), 2).pairs())
-    assert [read(target).pixels.shape for target in targets] == [hr.shape for _, hr in photographs]
+    assert [read(target).pixels.shape for target in drawings] == [hr.shape for _, hr in photographs]
 
     taken_from = recipe(20, "adam", "stage.1.steps=1", "stage.1.learning_rate=0.0")
     teacher = load(train(taken_from, tmp_path / "teacher", quiet=True))[1]
-    (lr, hr), target = photographs[0], read(targets[0]).pixels
+    (lr, hr), target = photographs[0], read(drawings[0]).pixels
     assert np.array_equal(target, self_ensemble(lambda turned: upscale_rgb8(teacher.eval(), turned), lr))
     assert psnr(target, hr, shave=2) > psnr(upscale_rgb8(teacher, lr), hr, shave=2)
     assert psnr(upscale_rgb8(load(done)[1], lr), target, shave=2) > psnr(upscale_rgb8(teacher, lr), target, shave=2)
@@ -356,6 +356,21 @@ def test_a_stage_learns_what_its_teacher_draws(tmp_path: Path, recipe: Any, fold
     )
     train(by_path, tmp_path / "other", quiet=True)
     assert np.array_equal(read(sorted((tmp_path / "other/targets_0").iterdir())[0]).pixels, target)
+
+
+def test_each_process_begins_with_its_share_of_the_targets(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+    photographs, order = load_photographs(str(folders[0]), 2), []
+    count = len(photographs.sides)
+    assert count > 1
+
+    def told(done: int, of: int) -> None:
+        assert of == count
+        order.append({int(path.stem) for path in tmp_path.iterdir()})
+
+    targets.drawn(photographs, lambda lr: resize(lr, (2 * lr.shape[0], 2 * lr.shape[1])), tmp_path, told, share=(1, 2))
+    assert order[0] == {count // 2}
+    assert order[-1] == set(range(count))
+    targets.drawn(photographs, lambda lr: pytest.fail("drawn again"), tmp_path, share=(0, 2))
 
 
 def test_targets_that_can_not_be_drawn_again_are_missed(

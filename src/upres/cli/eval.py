@@ -93,7 +93,7 @@ def command(
     from upres.evaluation.measures import MEASURES, Models, Settings
     from upres.evaluation.methods import open_methods
     from upres.evaluation.pairs import find_sets
-    from upres.evaluation.quality import evaluate, save_lr
+    from upres.evaluation.quality import evaluate
     from upres.evaluation.results import write_csv, write_json
 
     names = list(dict.fromkeys(name.strip() for name in metrics.split(",")))
@@ -122,13 +122,9 @@ def command(
         measures = {name: MEASURES[name](settings) for name in names}
         for name, pairs in sets[r].items():
             place = f"{name}_x{r}"
-            rows = []
-            if save:
-                save_lr(pairs, save / place / "LR")
+            kept = save / place if save else None
             with Counter("images", len(judged) * len(pairs)) as counter:
-                for method in judged:
-                    kept = save / place / method.name if save else None
-                    rows.append(evaluate(method, pairs, measures, name, kept, workers, counter.advance))
+                rows = [evaluate(method, pairs, measures, name, kept, workers, counter.advance) for method in judged]
             _print(f"{name} x{r}, {len(pairs)} images", rows, measures, images)
             results += rows
             if crops:

@@ -18,7 +18,7 @@ from upres.evaluation.pairs import Pair, find_pairs
 from upres.evaluation.results import Result
 from upres.images import Picture, write
 
-__all__ = ["evaluate", "mean_psnr", "qualities", "save_lr"]
+__all__ = ["evaluate", "mean_psnr", "qualities"]
 
 
 def evaluate(
@@ -37,7 +37,7 @@ def evaluate(
         pairs: the data set, from `find_pairs`.
         measures: name to measure, from `MEASURES`.
         data: the set's name.
-        save: a folder for the SR images, as PNG.
+        save: a folder for the images, as PNG: SR in one of the method's name, LR in one beside it.
         workers: images that are worked on at once; None for one a processor core.
         progress: called after every image.
 
@@ -53,7 +53,8 @@ def evaluate(
             sizes = [f"{image.shape[1]}x{image.shape[0]}" for image in (sr, hr)]
             raise ImageError(f"{method.name}: its picture of {pair.name} is {sizes[0]}, HR is {sizes[1]}")
         if save:
-            write(save / f"{pair.name}.png", Picture(sr))
+            for folder, image in ((method.name, sr), ("LR", lr)):
+                write(save / folder / f"{pair.name}.png", Picture(image))
         try:
             values = {name: measure.compute(sr, hr) for name, measure in measures.items()}
         except ValueError as error:
@@ -63,7 +64,8 @@ def evaluate(
         return values
 
     if save:
-        save.mkdir(parents=True, exist_ok=True)
+        for folder in (method.name, "LR"):
+            (save / folder).mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         images = dict(zip((pair.name for pair in pairs), pool.map(judge, pairs), strict=True))
     conventions = {
@@ -85,13 +87,6 @@ def evaluate(
         means=means,
         images=images,
     )
-
-
-def save_lr(pairs: Sequence[Pair], folder: Path) -> None:
-    """Keep the LR images of a data set, as PNG under their names."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for pair in pairs:
-        write(folder / f"{pair.name}.png", Picture(pair.load()[0]))
 
 
 def qualities(

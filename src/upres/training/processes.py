@@ -37,6 +37,11 @@ class Processes:
         return cls()
 
     @property
+    def share(self) -> tuple[int, int]:
+        """The number of this one, from 0, and how many there are."""
+        return self.rank, self.world
+
+    @property
     def first(self) -> bool:
         """Whether this is the one that writes and validates."""
         return self.rank == 0

@@ -24,6 +24,7 @@ def drawn(
     upscale: Callable[[Pixels], Pixels],
     folder: Path,
     progress: Callable[[int, int], object] | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> Photographs:
     """The photographs, with the self-ensemble of a teacher's SR in place of HR.
 
@@ -35,18 +36,22 @@ def drawn(
         upscale: from LR to SR, (H, W, 3) uint8.
         folder: that keeps the teacher's pictures; those that are there are not drawn again.
         progress: told after each photograph how many are done and how many there are.
+        share: of several processes with one folder the number of this one, and how many there are. Each begins with its
+            share of the photographs and then draws what the others have not drawn yet.
 
     Raises:
         UpresError: if a photograph cannot be decoded, or the folder cannot be written.
     """
     folder.mkdir(exist_ok=True)
     count = len(photographs.sides)
-    for number in range(count):
+    rank, world = share
+    for done in range(count):
+        number = (done + count * rank // world) % count
         place = _place(folder, number)
         if not place.exists():
             write(place, Picture(self_ensemble(upscale, photographs.decoded.load(number)[0])))
         if progress:
-            progress(number + 1, count)
+            progress(done + 1, count)
 
     def with_target(number: int, pair: Pair) -> Pair:
         return pair[0], read(_place(folder, number)).rgb8()

@@ -118,7 +118,7 @@ class _Training:
         seen = self._seen(number)
 
         def patches(step: int, share: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
-            share = share or (self.processes.rank, self.processes.world)
+            share = share or self.processes.share
             drawn = np.random.default_rng((self.recipe.seed, number, step)).integers(len(seen))
             return seen[drawn].batch((self.recipe.seed, number), step, stage.batch, stage.patch, share=share)
 
@@ -200,7 +200,7 @@ class _Training:
         def told(done: int, count: int) -> None:
             self.progress.update(self.task, description=f"teacher draws {done} of {count}")
 
-        return [drawn(photographs, lambda lr: upscaled(teacher, lr), folder, told)]
+        return [drawn(photographs, lambda lr: upscaled(teacher, lr), folder, told, self.processes.share)]
 
     def _act(self, number: int, when: str, patches: Any) -> None:
         """What the recipe does to the network before or after a stage."""
