@@ -197,7 +197,6 @@ def test_what_a_checkpoint_says_of_its_quantisers_runs_nothing_else() -> None:
             rebuild(SPEC.build(), config)
 
 
-@needs_bytes
 def test_the_command_quantises_after_training(tmp_path: Path, examples: Path, photograph: NDArray[np.uint8]) -> None:
     torch.manual_seed(0)
     save_checkpoint(tmp_path / "a.safetensors", SPEC, SPEC.build())
@@ -220,6 +219,17 @@ def test_tiles_of_any_shape_make_the_same_bytes(model: Path, photograph: NDArray
     whole = Upscaler(model, scale=2, threads=1)(photograph)
     for tile in (24, 50):
         assert np.array_equal(Upscaler(model, scale=2, threads=1, tile=tile)(photograph), whole)
+
+
+def test_what_sums_add_up_was_not_rounded(model: Path) -> None:
+    nodes = onnx.load(model).graph.node
+    rounded = {output for node in nodes if node.op_type == "DequantizeLinear" for output in node.output}
+    sums = [node for node in nodes if node.op_type == "Add"]
+    assert len(sums) == 2  # of the block, and with the upscaled picture
+    assert not any(rounded & set(node.input) for node in sums)
+    learnt = [node for node in nodes if node.op_type == "Conv" and node.input[1] in rounded]
+    assert len(learnt) == 4
+    assert all(node.input[0] in rounded for node in learnt)
 
 
 def test_weights_in_the_file_are_integers(tmp_path: Path, trained: tuple[Quantised, list[float]]) -> None:

@@ -60,7 +60,7 @@ def test_no_integers_within_one_of_the_fitted_ones_are_much_better() -> None:
         def lost(weights: Tensor, free: Tensor = free, inputs: Tensor = inputs) -> Tensor:
             return ((weights - free) @ inputs).square().sum(1)
 
-        fitted = _rounded(free, gram, 4, step, -128, 127)
+        fitted = _rounded(free, gram, 4, step, torch.empty(0, 2, dtype=torch.long), -128, 127)
         torch.testing.assert_close(fitted / step, (fitted / step).round())
         lost_by_fitted += float(lost(fitted))
         lost_by_nearest += float(lost((free / step).round() * step))
@@ -72,6 +72,6 @@ def test_no_integers_within_one_of_the_fitted_ones_are_much_better() -> None:
 def test_weights_stay_in_their_range_and_the_bias_makes_up_for_it() -> None:
     gram = torch.eye(3, dtype=torch.float64) + 1
     free, step = torch.tensor([[5.0, -7.0, 0.3]], dtype=torch.float64), torch.tensor([[1.0]], dtype=torch.float64)
-    fitted = _rounded(free, gram, 2, step, -3, 3)
+    fitted = _rounded(free, gram, 2, step, torch.empty(0, 2, dtype=torch.long), -3, 3)
     assert fitted[0, :2].tolist() == [3.0, -3.0]
     assert fitted[0, 2] not in (0.3, 0.0)  # no integer, and no longer what it was

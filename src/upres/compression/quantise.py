@@ -36,6 +36,9 @@ ONE_AT_A_TIME = threading.Lock()
 LEARNT = ("conv2d", "conv_transpose2d", "linear")
 """What engines compute in integers, by the names of torch's functions."""
 
+SUM = "add"
+"""What stays in floating point between them: a block's rounding would be added to all blocks' before."""
+
 
 class Aligned(nn.Module):
     """A network without its padding and cropping: see `Network.upscale`."""
@@ -84,10 +87,11 @@ def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
     """Prepare a network for quantisation-aware training; without any, this is quantisation after training.
 
     Convolutions are merged by `upres.compression.reparameterise`. Weights become integers of 8 bits, with a scale for
-    each output channel, as `upres.compression.rounding` chooses them; features become integers of 8 bits, with a scale
-    and an offset each. Processors that lack VNNI or the like saturate when they add up such products: see
-    `upres.runtime.processor`. What comes before the first and after the last learnt convolution, and convolutions whose
-    kernels are not learnt, stay as they are: the sum with the upscaled input is exact.
+    each output channel, as `upres.compression.rounding` chooses them; what convolutions read becomes integers of 8
+    bits, with a scale and an offset each. Sums of features, as of residual blocks, are not rounded; nor is what comes
+    before the first and after the last learnt convolution, or a convolution whose kernel is not learnt: the sum with
+    the upscaled input is exact. After training for it, weights may be such that their products overflow on processors
+    without VNNI or the like: see `upres.runtime.saturation`.
 
     Args:
         network: stays as it is.
@@ -115,7 +119,8 @@ def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
         raise ValueError("the network has no learnt convolution, so there is nothing to quantise")
     if any(node.node_type == "__bool__" for node in graph.get_all_nodes()):
         raise ValueError("what the network runs depends on the picture, so it cannot be quantised as a whole")
-    others = {node.node_name for node in graph.get_all_nodes() if not node.node_type.startswith("nncf_")} - inside
+    operations = [node for node in graph.get_all_nodes() if not node.node_type.startswith("nncf_")]
+    others = {node.node_name for node in operations if node.node_name not in inside or node.node_type == SUM}
     advanced, ranges = nncf.quantization.advanced_parameters, nncf.quantization.range_estimator
     with contextlib.redirect_stdout(io.StringIO()):  # progress bars
         calibrated = nncf.quantize(
@@ -125,7 +130,7 @@ def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
             preset=nncf.QuantizationPreset.MIXED,
             ignored_scope=nncf.IgnoredScope(names=sorted(others)),
             advanced_parameters=nncf.AdvancedQuantizationParameters(
-                overflow_fix=nncf.OverflowFix.DISABLE,  # which would leave a bit of the weights' 8 unused
+                overflow_fix=nncf.OverflowFix.DISABLE,  # fit_integers' own leaves no bit of the weights' 8 unused
                 activations_quantization_params=advanced.QuantizationParameters(per_channel=False),
                 activations_range_estimator_params=ranges.RangeEstimatorParametersSet.HISTOGRAM,
             ),

@@ -11,10 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from upres.runtime.saturation import PAIR, added_in_pairs
+
 __all__ = ["fit_integers"]
 
 PLACES = 2**17
 """LR pixels that are looked at, many times more than a kernel has weights."""
+
+RANGES = torch.linspace(1, 0.6, 9).double()
+"""Shares of the range that holds all weights, of which the best is taken for each output."""
 
 DAMPING = 1e-6
 """Of the mean square of a layer's inputs: how much is added where inputs never were, or always depended on others."""
@@ -27,7 +32,8 @@ def fit_integers(quantised: nn.Module, exact: nn.Module, quantisers: Iterable[An
     Rounding every weight to the nearest integer is not it: what one weight is off, others can make up for. Layer by
     layer, the least squares that map the rounded features to the exact output are found, and then rounded weight by
     weight, the error of each spread over those that are still free (Frantar and Alistarh, Optimal Brain Compression,
-    arXiv:2208.11580, section 4; Frantar et al., GPTQ, arXiv:2210.17323, section 3). Convolutions with groups,
+    arXiv:2208.11580, section 4; Frantar et al., GPTQ, arXiv:2210.17323, section 3). Two weights that processors without
+    VNNI add up in 16 bits never come to more than these hold: see `upres.runtime.saturation`. Convolutions with groups,
     transposed ones and dense layers keep the weights that they have. It runs the network for every layer anew, which
     takes seconds for shallow ones and minutes for deep ones.
 
@@ -50,14 +56,32 @@ def fit_integers(quantised: nn.Module, exact: nn.Module, quantisers: Iterable[An
         damping = DAMPING * gram.diagonal().mean()
         gram.diagonal().add_(damping)
         free = torch.linalg.solve(gram, wanted + damping * begin, left=False)
-        step = quantiser.scale.flatten().to(free) / quantiser.level_high
-        fitted = _rounded(free, gram, weights, step[:, None], quantiser.level_low, quantiser.level_high)
+        pairs = torch.from_numpy(added_in_pairs(own.in_channels, math.prod(own.kernel_size)))
+        fitted, step = _fitted(free, gram, weights, pairs, quantiser.level_low, quantiser.level_high)
+        quantiser.scale.copy_((step * quantiser.level_high).view_as(quantiser.scale))
         convolution.weight.copy_(fitted[:, :weights].view_as(convolution.weight))
         if own.bias is not None:
             convolution.bias.copy_(fitted[:, weights])
 
 
-def _rounded(free: Tensor, gram: Tensor, weights: int, step: Tensor, low: int, high: int) -> Tensor:
+def _fitted(free: Tensor, gram: Tensor, weights: int, pairs: Tensor, low: int, high: int) -> tuple[Tensor, Tensor]:
+    """The best of `_rounded` over some steps, for each output, and its step (outputs, 1)."""
+    all_held = torch.maximum(_largest_sum(free, pairs) / PAIR, free[:, :weights].abs().amax(1) / high).clamp(min=1e-12)
+    steps = (RANGES[:, None] * all_held).flatten()[:, None]
+    wanted = free.repeat(len(RANGES), 1)
+    tried = _rounded(wanted, gram, weights, steps, pairs, low, high)
+    lost = (((tried - wanted) @ gram) * (tried - wanted)).sum(1).view(len(RANGES), -1)
+    best = lost.argmin(0) * len(free) + torch.arange(len(free))
+    return tried[best], steps[best]
+
+
+def _largest_sum(weights: Tensor, pairs: Tensor) -> Tensor:
+    """Of two weights of one sign in a pair, without the sign, for each output."""
+    by_pair = weights[:, pairs]  # (outputs, pairs, 2)
+    return torch.maximum(by_pair.clamp(min=0).sum(2), -by_pair.clamp(max=0).sum(2)).amax(1)
+
+
+def _rounded(free: Tensor, gram: Tensor, weights: int, step: Tensor, pairs: Tensor, low: int, high: int) -> Tensor:
     """Multiples of the step for the first so many columns, those that see most first; the others make up for them.
 
     Args:
@@ -65,20 +89,30 @@ def _rounded(free: Tensor, gram: Tensor, weights: int, step: Tensor, low: int, h
         gram: of the inputs, (columns, columns).
         weights: columns to be rounded.
         step: (outputs, 1).
+        pairs: (N, 2), columns of which multiples of one sign come to `PAIR` at most.
         low: the least multiple.
         high: the largest one.
     """
     order = torch.cat([gram.diagonal()[:weights].argsort(descending=True), torch.arange(weights, len(gram))])
+    place = order.argsort()
     left = free[:, order].clone()
     # U, upper triangular, with U'U the inverse of the gram: its flipped one's lower factor, inverted and flipped back.
     lower = torch.linalg.cholesky(gram[order][:, order].flip((0, 1)))
     factor = torch.linalg.solve_triangular(lower, torch.eye(len(lower)).to(lower), upper=False).flip((0, 1))
+    least, most = (torch.full_like(left, limit) for limit in (low, high))
+    followers: dict[int, list[int]] = {}
+    for first, second in place[pairs].sort(1).values.tolist():
+        followers.setdefault(first, []).append(second)
     for column in range(weights):
-        kept = (left[:, column : column + 1] / step).round().clamp(low, high) * step
+        multiples = (left[:, column] / step[:, 0]).round().clamp(least[:, column], most[:, column])
+        for follower in followers.get(column, []):
+            least[:, follower] = torch.maximum(least[:, follower], -PAIR - multiples.clamp(max=0))
+            most[:, follower] = torch.minimum(most[:, follower], PAIR - multiples.clamp(min=0))
+        kept = multiples[:, None] * step
         error = (left[:, column : column + 1] - kept) / factor[column, column]
         left[:, column + 1 :] -= error * factor[column, column + 1 :]
         left[:, column : column + 1] = kept
-    return left[:, order.argsort()]
+    return left[:, place]
 
 
 def _of_convolutions(network: nn.Module, quantisers: Iterable[Any], lr: Tensor) -> dict[str, Any]:

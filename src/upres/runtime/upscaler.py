@@ -23,10 +23,11 @@ from upres.runtime.engines import PRECISIONS, Engine, open_engine
 from upres.runtime.engines.openvino import has_bf16
 from upres.runtime.graph import hardness_graph, picture_graph
 from upres.runtime.model import Model, bundled, load_model
-from upres.runtime.processor import adds_byte_products
+from upres.runtime.processor import adds_byte_products, gains_by_bytes
 from upres.runtime.router import Router, Use
 from upres.runtime.routing import EffortMap
 from upres.runtime.samples import REACH, AnyRows, Samples, spread, upscale_tile
+from upres.runtime.saturation import saturates
 from upres.runtime.tiles import SIDES, Tile, plan
 
 if TYPE_CHECKING:
@@ -72,9 +73,9 @@ class Upscaler:
             scale; arrays do not tell. Of models that follow each other, only the first one's is taken.
         engine: ``openvino`` or ``onnxruntime``.
         precision: what convolutions compute in. ``int8`` takes the model's twin that does, ``fast_int8_x3`` for
-            ``fast_x3``; ``bf16`` (OpenVINO only) and ``f32`` compute the model itself. ``auto`` is int8 where the
-            processor has VNNI, AMX or ARM's dot product and the twin's card states a loss of at most 0.05 dB; else
-            bf16 where the processor has it; else f32. With ONNX Runtime, where int8 is slower, it is f32.
+            ``fast_x3``; ``bf16`` (OpenVINO only) and ``f32`` compute the model itself. ``auto`` is int8 on x86 and
+            where the processor has ARM's dot product, if the twin's card states a loss of at most 0.05 dB; else bf16
+            where the processor has it; else f32. With ONNX Runtime, where int8 is slower, it is f32.
         threads: at most this many; None for all.
         tile: side of a tile in LR pixels; None chooses by the picture. The result does not
             depend on it, unless the model's halo is the whole picture: then larger pictures than
@@ -277,24 +278,24 @@ class Upscaler:
         """The model of a file, or its int8 twin."""
         engine, precision, _ = self._engine_options
         model = load_model(path)
-        quantised = model.card.precision == "int8"
-        if quantised and precision in ("bf16", "f32"):
-            raise ModelError(f"{model.card.name} computes in int8, not {precision}; use --precision int8")
-        if (quantised or precision == "int8") and adds_byte_products() is False:
-            raise ModelError("this processor has neither VNNI nor AMX, so int8 overflows; use --precision f32")
-        wanted = precision == "int8" or (precision == "auto" and engine == "openvino" and adds_byte_products())
-        if quantised or not wanted:
+        if model.card.precision == "int8":
+            if precision in ("bf16", "f32"):
+                raise ModelError(f"{model.card.name} computes in int8, not {precision}; use --precision int8")
+            if not adds_byte_products() and saturates(model.onnx):
+                raise ModelError(
+                    f"{path}: its sums overflow on this processor, which has neither VNNI nor AMX; "
+                    "quantise it anew by `upres export --int8`, or take the model that it was made of"
+                )
             return model
-        twin = _twin(path)
         if precision == "int8":
-            if twin is None:
+            if (twin := _twin(path)) is None:
                 raise ModelError(f"{model.card.name} has no int8 model; use another --precision")
             return twin
-        if twin is None:
-            return model
-        f32, int8 = model.card.quality, twin.card.quality
-        losses = [f32[name] - int8[name] for name in f32.keys() & int8.keys()]
-        return twin if losses and fmean(losses) <= INT8_LOSS else model
+        if precision == "auto" and engine == "openvino" and gains_by_bytes() and (twin := _twin(path)):
+            f32, int8 = model.card.quality, twin.card.quality
+            losses = [f32[name] - int8[name] for name in f32.keys() & int8.keys()]
+            return twin if losses and fmean(losses) <= INT8_LOSS else model
+        return model
 
     def _engine(self, model: Model, dtype: np.dtype[Any], use: Use = "tiles") -> Engine:
         key = (model.card.name, dtype.name, use)
