@@ -1,6 +1,7 @@
 """The bundled models: their cards are true and their quality is what the project promises."""
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +36,12 @@ SET14 = {
 }
 
 TWINS = [
-    f"{name}_int8_x{scale}"
-    for name in ("fast", "fast_jpeg", "medium", "fine", "fine_jpeg", "auto")
-    for scale in (2, 3, 4)
+    *(
+        f"{name}_int8_x{scale}"
+        for name in ("fast", "fast_jpeg", "medium", "fine", "fine_jpeg", "auto")
+        for scale in (2, 3, 4)
+    ),
+    "vivid_int8_x4",
 ]
 
 
@@ -58,9 +62,10 @@ def test_int8_does_not_overflow_where_there_is_no_vnni(name: str) -> None:
     assert not saturates(load_model(bundled()[name]).onnx)
 
 
-def test_a_precision_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ModelError, match="vivid_x4 has no int8 model"):
-        Upscaler("vivid", scale=4, precision="int8")
+def test_a_precision_that_cannot_be_had_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = Path(shutil.copy(bundled()["fast_x2"], tmp_path / "mine.onnx"))
+    with pytest.raises(ModelError, match="has no int8 model"):
+        Upscaler(copied, scale=2, precision="int8")
     with pytest.raises(ModelError, match="computes in int8, not f32"):
         Upscaler("fast_int8_x3", scale=3, precision="f32")
     monkeypatch.setattr("upres.runtime.upscaler.gains_by_bytes", lambda: False)

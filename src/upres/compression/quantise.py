@@ -36,6 +36,9 @@ ONE_AT_A_TIME = threading.Lock()
 LEARNT = ("conv2d", "conv_transpose2d", "linear")
 """What engines compute in integers, by the names of torch's functions."""
 
+HEADROOM = 1.1
+"""What calibrated ranges of features are multiplied by: print has sharper edges than the photographs they are of."""
+
 SUM = "add"
 """What stays in floating point between them: a block's rounding would be added to all blocks' before."""
 
@@ -139,10 +142,14 @@ def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
     exact = sorted(_of_pictures(graph) & _quantisers(calibrated).keys())
     quantised = rebuild(network, json.dumps(config | {"exact": exact}))
     quantised.core.load_state_dict(calibrated.state_dict())
-    for name in exact:
-        quantiser = _quantisers(quantised.core)[name]
-        quantiser.input_low.fill_(0)
-        quantiser.input_range.fill_(1)
+    with torch.no_grad():
+        for name, quantiser in _quantisers(quantised.core).items():
+            if name in exact:
+                quantiser.input_low.fill_(0)
+                quantiser.input_range.fill_(1)
+            elif hasattr(quantiser, "input_range"):  # of features
+                quantiser.input_low.mul_(HEADROOM)
+                quantiser.input_range.mul_(HEADROOM)
     fit_integers(quantised.core.eval(), Aligned(merge(network)), _quantisers(quantised.core).values(), batches)
     return quantised.train(network.training)
 
