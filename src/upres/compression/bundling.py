@@ -76,7 +76,7 @@ def make_bundle(
         raise ImageError(f"{photographs}: holds no photographs to fit a bundle by")
     gains = [_line(examples, branch) for branch in range(1, len(models))]
     cards = [model.card for model in models]
-    costs = _costs([file for _, file in opened], scale)
+    costs = _costs(upscalers)
     routing = _priced(Routing(CELL, CONTEXT, 0.0, gains, cards, DETAIL_MULTIPLY_ADDS, costs), examples, loss)
     largest = cards[-1]
     card = replace(
@@ -131,11 +131,10 @@ def _cells(values: NDArray[np.float64], scale: int = 1) -> NDArray[np.float64]:
     return np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1)
 
 
-def _costs(files: list[Path], scale: int) -> list[float]:
+def _costs(upscalers: list[Upscaler]) -> list[float]:
     """What models take for a picture, in turn: medians, as shares of the largest one's."""
     lr = np.zeros((SIDE, SIDE, 3), np.uint8)
-    upscalers = [Upscaler(file, scale=scale) for file in files]
-    times = np.zeros((ROUNDS, len(files)))
+    times = np.zeros((ROUNDS, len(upscalers)))
     for row in times:
         for place, upscaler in enumerate(upscalers):
             start = time.perf_counter()
