@@ -45,6 +45,8 @@ class PictureGraph:
     block: int | None
     """None if ``sr`` is (1, r·H, r·W, 3); else it is (1, n, block²·3), for each of the n blocks of block x block SR
     pixels, row by row, its pixels row by row."""
+    quantised: bool = False
+    """Whether convolutions compute in 8-bit integers."""
 
     def picture(self, sr: Samples, height: int, threads: int | None) -> Samples:
         """The (r·height, r·width, 3) SR picture, copied out of what an engine has given.
@@ -124,7 +126,7 @@ def picture_graph(card: Card, file: bytes, dtype: np.dtype[Any]) -> PictureGraph
     graph.nodes.extend(network)
     graph.chain(values, "sr", [*to_samples, *last])
     sides: list[int | str] = [1, "rows", "columns", 3] if block is None else [1, "blocks", 3 * block**2]
-    return PictureGraph(graph.serialised(dtype, dtype, sides), card.scale, block)
+    return PictureGraph(graph.serialised(dtype, dtype, sides), card.scale, block, card.precision == "int8")
 
 
 def hardness_graph(file: bytes, dtype: np.dtype[Any]) -> PictureGraph:

@@ -65,6 +65,9 @@ class OpenVINOEngine:
         }
         if threads:
             self._options["INFERENCE_NUM_THREADS"] = threads
+        if graph.quantised:
+            # Which code for one shape has, that for any has not; they round halves differently.
+            self._options["SNIPPETS_MODE"] = "DISABLE"
         self._cache = _cache_folder()
         self._requests: dict[Shape, Any] = {}
         self._last: Shape | None = None
