@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from upres.errors import ModelError
 from upres.runtime import Upscaler, bundled, load_model
-from upres.runtime.saturation import PAIR, added_in_pairs, saturates
+from upres.runtime.saturation import PAIR, added_in_pairs, largest_sum, saturates
 
 PLACES = 9
 RUN = """
@@ -95,6 +95,10 @@ def test_sums_are_exact_without_vnni_if_no_pair_comes_to_more(tmp_path: Path, in
     assert off[-1, 0].max() > 10_000
 
 
+def test_an_output_of_one_weight_has_no_pair() -> None:
+    assert largest_sum(np.array([[127], [-128]], np.int16), added_in_pairs(1, 1)).tolist() == [0, 0]
+
+
 def test_a_model_that_may_overflow_is_told() -> None:
     assert not saturates(convolution(kernels(4, lambda *_: (64, 64))))
     assert saturates(convolution(kernels(4, lambda *_: (64, 65))))
@@ -114,5 +118,5 @@ def test_a_file_that_overflows_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("upres.runtime.upscaler.adds_byte_products", lambda: True)
     assert Upscaler(tmp_path / "a.onnx", scale=3).route(3)
     monkeypatch.setattr("upres.runtime.upscaler.adds_byte_products", lambda: False)
-    with pytest.raises(ModelError, match="sums overflow on this processor"):
+    with pytest.raises(ModelError, match="sums overflow on this processor, which has neither VNNI nor AMX"):
         Upscaler(tmp_path / "a.onnx", scale=3)

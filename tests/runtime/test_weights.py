@@ -64,7 +64,7 @@ def test_int8_does_not_overflow_where_there_is_no_vnni(name: str) -> None:
 
 def test_a_precision_that_cannot_be_had_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copied = Path(shutil.copy(bundled()["fast_x2"], tmp_path / "mine.onnx"))
-    with pytest.raises(ModelError, match="has no int8 model"):
+    with pytest.raises(ModelError, match="fast_x2 has no int8 model"):
         Upscaler(copied, scale=2, precision="int8")
     with pytest.raises(ModelError, match="computes in int8, not f32"):
         Upscaler("fast_int8_x3", scale=3, precision="f32")

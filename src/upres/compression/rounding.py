@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from upres.runtime.saturation import PAIR, added_in_pairs
+from upres.runtime.saturation import PAIR, added_in_pairs, largest_sum
 
 __all__ = ["fit_integers"]
 
@@ -38,7 +38,7 @@ def fit_integers(quantised: nn.Module, exact: nn.Module, quantisers: Iterable[An
     takes seconds for shallow ones and minutes for deep ones.
 
     Args:
-        quantised: the network with its quantisers, in evaluation mode; its weights are changed.
+        quantised: the network with its quantisers, in evaluation mode; its weights and their scales are changed.
         exact: the same without; of the same names.
         quantisers: NNCF's, symmetric for weights.
         batches: (N, 3, H, W) of LR in [0, 1].
@@ -66,19 +66,15 @@ def fit_integers(quantised: nn.Module, exact: nn.Module, quantisers: Iterable[An
 
 def _fitted(free: Tensor, gram: Tensor, weights: int, pairs: Tensor, low: int, high: int) -> tuple[Tensor, Tensor]:
     """The best of `_rounded` over some steps, for each output, and its step (outputs, 1)."""
-    all_held = torch.maximum(_largest_sum(free, pairs) / PAIR, free[:, :weights].abs().amax(1) / high).clamp(min=1e-12)
+    in_pairs = torch.from_numpy(largest_sum(free.numpy(), pairs.numpy()))
+    all_held = torch.maximum(in_pairs / PAIR, free[:, :weights].abs().amax(1) / high).clamp(min=1e-12)
     steps = (RANGES[:, None] * all_held).flatten()[:, None]
     wanted = free.repeat(len(RANGES), 1)
     tried = _rounded(wanted, gram, weights, steps, pairs, low, high)
-    lost = (((tried - wanted) @ gram) * (tried - wanted)).sum(1).view(len(RANGES), -1)
+    off = tried - wanted
+    lost = ((off @ gram) * off).sum(1).view(len(RANGES), -1)
     best = lost.argmin(0) * len(free) + torch.arange(len(free))
     return tried[best], steps[best]
-
-
-def _largest_sum(weights: Tensor, pairs: Tensor) -> Tensor:
-    """Of two weights of one sign in a pair, without the sign, for each output."""
-    by_pair = weights[:, pairs]  # (outputs, pairs, 2)
-    return torch.maximum(by_pair.clamp(min=0).sum(2), -by_pair.clamp(max=0).sum(2)).amax(1)
 
 
 def _rounded(free: Tensor, gram: Tensor, weights: int, step: Tensor, pairs: Tensor, low: int, high: int) -> Tensor:

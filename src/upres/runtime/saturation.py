@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PAIR", "added_in_pairs", "saturates"]
+__all__ = ["PAIR", "added_in_pairs", "largest_sum", "saturates"]
 
 PAIR = 128
 """What two weights of one sign that are added in pairs may come to: 255 times this is less than 2^15."""
@@ -29,6 +31,19 @@ def added_in_pairs(inputs: int, places: int) -> NDArray[np.int64]:
     in_turn = numbers.T.ravel()[: numbers.size // 2 * 2].reshape(-1, 2)
     pairs: NDArray[np.int64] = np.unique(np.sort(np.concatenate([in_place, in_turn]), axis=1), axis=0)
     return pairs
+
+
+def largest_sum(weights: NDArray[Any], pairs: NDArray[np.int64]) -> NDArray[Any]:
+    """What two weights of one sign in a pair come to at most, without the sign, for each output.
+
+    Args:
+        weights: (outputs, weights of an output), signed.
+        pairs: (N, 2), of weights of an output; for none, it is 0.
+    """
+    by_pair = weights[:, pairs]
+    sums = np.maximum(by_pair.clip(min=0).sum(2), -by_pair.clip(max=0).sum(2))
+    largest: NDArray[Any] = sums.max(axis=1, initial=0)
+    return largest
 
 
 def saturates(model: bytes) -> bool:
@@ -59,8 +74,6 @@ def saturates(model: bytes) -> bool:
                     return True
                 continue
             pairs = added_in_pairs(kernel.shape[1], kernel[0, 0].size)
-            by_pair = kernel.reshape(len(kernel), -1)[:, pairs]
-            sums = [side.sum(2) for side in (by_pair.clip(min=0), -by_pair.clip(max=0))]
-            if max(int(each.max(initial=0)) for each in sums) > PAIR:
+            if largest_sum(kernel.reshape(len(kernel), -1), pairs).max() > PAIR:
                 return True
     return False
