@@ -221,12 +221,13 @@ def test_tiles_of_any_shape_make_the_same_bytes(model: Path, photograph: NDArray
         assert np.array_equal(Upscaler(model, scale=2, threads=1, tile=tile)(photograph), whole)
 
 
-def test_what_sums_add_up_was_not_rounded(model: Path) -> None:
+def test_blocks_add_what_was_not_rounded_to_what_was(model: Path) -> None:
     nodes = onnx.load(model).graph.node
     rounded = {output for node in nodes if node.op_type == "DequantizeLinear" for output in node.output}
-    sums = [node for node in nodes if node.op_type == "Add"]
-    assert len(sums) == 2  # of the block, and with the upscaled picture
-    assert not any(rounded & set(node.input) for node in sums)
+    of_block, with_picture = (node for node in nodes if node.op_type == "Add")
+    assert len(rounded & set(of_block.input)) == 1
+    assert [node.op_type for node in nodes if of_block.output[0] in node.input] == ["QuantizeLinear"]
+    assert not rounded & set(with_picture.input)
     learnt = [node for node in nodes if node.op_type == "Conv" and node.input[1] in rounded]
     assert len(learnt) == 4
     assert all(node.input[0] in rounded for node in learnt)

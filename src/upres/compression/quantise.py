@@ -40,7 +40,7 @@ HEADROOM = 1.1
 """What calibrated ranges of features are multiplied by: print has sharper edges than the photographs they are of."""
 
 SUM = "add"
-"""What stays in floating point between them: a block's rounding would be added to all blocks' before."""
+"""What takes features as they are that nothing else reads: every rounding would be added to all those before."""
 
 
 class Aligned(nn.Module):
@@ -91,10 +91,10 @@ def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
 
     Convolutions are merged by `upres.compression.reparameterise`. Weights become integers of 8 bits, with a scale for
     each output channel, as `upres.compression.rounding` chooses them; what convolutions read becomes integers of 8
-    bits, with a scale and an offset each. Sums of features, as of residual blocks, are not rounded; nor is what comes
-    before the first and after the last learnt convolution, or a convolution whose kernel is not learnt: the sum with
-    the upscaled input is exact. After training for it, weights may be such that their products overflow on processors
-    without VNNI or the like: see `upres.runtime.saturation`.
+    bits, with a scale and an offset each. What a residual block adds to its features is not rounded before, but only
+    with the sum. Nor is what comes before the first and after the last learnt convolution, or a convolution whose
+    kernel is not learnt: the sum with the upscaled input is exact. After training for it, weights may be such that
+    their products overflow on processors without VNNI or the like: see `upres.runtime.saturation`.
 
     Args:
         network: stays as it is.
@@ -123,7 +123,7 @@ def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
     if any(node.node_type == "__bool__" for node in graph.get_all_nodes()):
         raise ValueError("what the network runs depends on the picture, so it cannot be quantised as a whole")
     operations = [node for node in graph.get_all_nodes() if not node.node_type.startswith("nncf_")]
-    others = {node.node_name for node in operations if node.node_name not in inside or node.node_type == SUM}
+    others = sorted(node.node_name for node in operations if node.node_name not in inside)
     advanced, ranges = nncf.quantization.advanced_parameters, nncf.quantization.range_estimator
     with contextlib.redirect_stdout(io.StringIO()):  # progress bars
         calibrated = nncf.quantize(
@@ -131,17 +131,19 @@ def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
             nncf.Dataset(batches),
             subset_size=len(batches),
             preset=nncf.QuantizationPreset.MIXED,
-            ignored_scope=nncf.IgnoredScope(names=sorted(others)),
+            ignored_scope=nncf.IgnoredScope(names=others),
             advanced_parameters=nncf.AdvancedQuantizationParameters(
                 overflow_fix=nncf.OverflowFix.DISABLE,  # fit_integers' own leaves no bit of the weights' 8 unused
                 activations_quantization_params=advanced.QuantizationParameters(per_channel=False),
                 activations_range_estimator_params=ranges.RangeEstimatorParametersSet.HISTOGRAM,
             ),
         )
-    config = nncf.torch.get_config(calibrated)
+    config, added = nncf.torch.get_config(calibrated), _added(graph)
+    hooks = [hook for hook in config.pop("compression_state") if not added.issuperset(hook["hook_names_in_model"])]
     exact = sorted(_of_pictures(graph) & _quantisers(calibrated).keys())
-    quantised = rebuild(network, json.dumps(config | {"exact": exact}))
-    quantised.core.load_state_dict(calibrated.state_dict())
+    quantised = rebuild(network, json.dumps(config | {"compression_state": hooks, "exact": exact}))
+    kept = quantised.core.state_dict().keys()
+    quantised.core.load_state_dict({key: value for key, value in calibrated.state_dict().items() if key in kept})
     with torch.no_grad():
         for name, quantiser in _quantisers(quantised.core).items():
             if name in exact:
@@ -233,6 +235,14 @@ def _of_pictures(graph: Any) -> set[str]:
     (picture,) = graph.get_input_nodes()
     readers = [node.node_name.replace(".", ":") for node in graph.get_next_nodes(picture)]
     return {f"post_hooks.{picture.node_name}__0.0", *(f"pre_hooks.{name}__0.0" for name in readers)}
+
+
+def _added(graph: Any) -> set[str]:
+    """The names of the places where features may be rounded that only sums read."""
+    readers = {
+        node.node_name: {each.node_type for each in graph.get_next_nodes(node)} for node in graph.get_all_nodes()
+    }
+    return {f"post_hooks.{name}__0.0" for name, types in readers.items() if types == {SUM}}
 
 
 def _cropped(lr: Tensor, alignment: int) -> Tensor:
