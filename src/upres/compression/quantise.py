@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from upres.compression.equalise import equalised
 from upres.compression.reparameterise import merge
 from upres.compression.rounding import fit_integers
 from upres.errors import MissingExtra
@@ -89,12 +90,13 @@ class Quantised(Network):
 def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
     """Prepare a network for quantisation-aware training; without any, this is quantisation after training.
 
-    Convolutions are merged by `upres.compression.reparameterise`. Weights become integers of 8 bits, with a scale for
-    each output channel, as `upres.compression.rounding` chooses them; what convolutions read becomes integers of 8
-    bits, with a scale and an offset each. What a residual block adds to its features is not rounded before, but only
-    with the sum. Nor is what comes before the first and after the last learnt convolution, or a convolution whose
-    kernel is not learnt: the sum with the upscaled input is exact. After training for it, weights may be such that
-    their products overflow on processors without VNNI or the like: see `upres.runtime.saturation`.
+    Convolutions are merged by `upres.compression.reparameterise`, and the channels that skips add to evened out by
+    `upres.compression.equalise`. Weights become integers of 8 bits, with a scale for each output channel, as
+    `upres.compression.rounding` chooses them; what convolutions read becomes integers of 8 bits, with a scale and an
+    offset each. What a residual block adds to its features is not rounded before, but only with the sum. Nor is what
+    comes before the first and after the last learnt convolution, or a convolution whose kernel is not learnt: the sum
+    with the upscaled input is exact. After training for it, weights may be such that their products overflow on
+    processors without VNNI or the like: see `upres.runtime.saturation`.
 
     Args:
         network: stays as it is.
@@ -122,12 +124,13 @@ def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
         raise ValueError("the network has no learnt convolution, so there is nothing to quantise")
     if any(node.node_type == "__bool__" for node in graph.get_all_nodes()):
         raise ValueError("what the network runs depends on the picture, so it cannot be quantised as a whole")
+    even = Aligned(equalised(core.network, batches))
     operations = [node for node in graph.get_all_nodes() if not node.node_type.startswith("nncf_")]
     others = sorted(node.node_name for node in operations if node.node_name not in inside)
     advanced, ranges = nncf.quantization.advanced_parameters, nncf.quantization.range_estimator
     with contextlib.redirect_stdout(io.StringIO()):  # progress bars
         calibrated = nncf.quantize(
-            core,
+            copy.deepcopy(even),
             nncf.Dataset(batches),
             subset_size=len(batches),
             preset=nncf.QuantizationPreset.MIXED,
@@ -152,7 +155,7 @@ def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
             elif hasattr(quantiser, "input_range"):  # of features
                 quantiser.input_low.mul_(HEADROOM)
                 quantiser.input_range.mul_(HEADROOM)
-    fit_integers(quantised.core.eval(), Aligned(merge(network)), _quantisers(quantised.core).values(), batches)
+    fit_integers(quantised.core.eval(), even, _quantisers(quantised.core).values(), batches)
     return quantised.train(network.training)
 
 
