@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from upres.errors import ModelError
@@ -35,6 +36,8 @@ SET14 = {
     "auto_x4": 28.15,
 }
 
+VARIANTS = [*((family, scale) for family in ("fast", "fine") for scale in (2, 3, 4)), ("vivid", 4)]
+
 TWINS = [
     *(
         f"{name}_int8_x{scale}"
@@ -42,6 +45,7 @@ TWINS = [
         for scale in (2, 3, 4)
     ),
     "vivid_int8_x4",
+    "vivid_jpeg_int8_x4",
 ]
 
 
@@ -81,26 +85,31 @@ def test_set14_reaches_the_bar_and_the_card_says_so(shared: Path, name: str) -> 
     assert card.quality["Set14"] == pytest.approx(reached, abs=0.01)
 
 
-@pytest.mark.parametrize("family", ["fast", "fine"])
-@pytest.mark.parametrize("scale", [2, 3, 4])
+def compressed(lr: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    file = io.BytesIO()
+    Image.fromarray(lr).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+@pytest.mark.parametrize(("family", "scale"), VARIANTS)
 def test_the_variant_for_compressed_pictures_is_better_on_them(shared: Path, family: str, scale: int) -> None:
     plain, variant = (Upscaler(name, scale=scale, precision="f32") for name in (family, f"{family}_jpeg"))
     gains = []
     for path in sorted((shared / "data/val").glob("*.webp"))[:4]:
         lr, hr = make_lr(read(path).rgb8(), scale)
-        file = io.BytesIO()
-        Image.fromarray(lr).save(file, "JPEG", quality=50)
-        compressed = np.asarray(Image.open(file))
-        gains.append(psnr(variant(compressed), hr, shave=scale) - psnr(plain(compressed), hr, shave=scale))
+        lr = compressed(lr, 50)
+        gains.append(psnr(variant(lr), hr, shave=scale) - psnr(plain(lr), hr, shave=scale))
     assert min(gains) > 0
     assert np.mean(gains) > 0.2
 
 
-def test_vivid_looks_more_natural_than_fine_and_stays_near(shared: Path) -> None:
-    fine, vivid = (Upscaler(name, scale=4, precision="f32") for name in ("fine", "vivid"))
+@pytest.mark.parametrize(("variant", "quality"), [("", None), ("_jpeg", 50)])
+def test_vivid_looks_more_natural_than_fine_and_stays_near(shared: Path, variant: str, quality: int | None) -> None:
+    fine, vivid = (Upscaler(f"{family}{variant}", scale=4, precision="f32") for family in ("fine", "vivid"))
     lower = []
     for path in sorted((shared / "data/val").glob("*.webp"))[:3]:
         lr, hr = make_lr(read(path).rgb8(), 4)
+        lr = compressed(lr, quality) if quality else lr
         sr = vivid(lr)
         lower.append(niqe(fine(lr), shave=4) - niqe(sr, shave=4))
         assert rmse(sr, hr, shave=4) < 16  # PIRM 2018's third region
@@ -111,7 +120,7 @@ def test_vivid_looks_more_natural_than_fine_and_stays_near(shared: Path) -> None
 
 def test_the_cards_are_complete_and_the_files_small() -> None:
     cards = models()
-    variants = [f"{family}_jpeg_x{scale}" for family in ("fast", "fine") for scale in (2, 3, 4)]
+    variants = [f"{family}_jpeg_x{scale}" for family, scale in VARIANTS]
     assert [card.name for card in cards] == sorted([*SET14, *variants, *TWINS])
     for card, path in zip(cards, bundled().values(), strict=True):
         assert card.data
