@@ -58,7 +58,7 @@ def test_int8_is_taken_and_costs_little(shared: Path, name: str) -> None:
     reached = mean_psnr(Upscaler(model, scale=scale, precision="int8"), shared / "data/Set14", scale)
     cards = {card.name: card for card in models()}
     assert cards[name].quality["Set14"] == pytest.approx(reached, abs=0.01)
-    assert cards[model].quality["Set14"] - reached <= 0.05
+    assert cards[model].quality["Set14"] - reached <= 0.035
 
 
 @pytest.mark.parametrize("name", TWINS)
