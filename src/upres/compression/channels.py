@@ -19,7 +19,7 @@ from upres.compression.labels import FIXED, Axis, labels_of
 from upres.networks import Network
 from upres.networks.checkpoint import fit
 
-__all__ = ["ChannelGroup", "channel_groups", "remove", "spare"]
+__all__ = ["ChannelGroup", "channel_groups", "families", "remove", "spare"]
 
 NetworkT = TypeVar("NetworkT", bound=Network)
 
@@ -63,15 +63,20 @@ def channel_groups(network: Network) -> list[ChannelGroup]:
         for _, places in sorted(found.items())
         if all(len(channels) <= free[axis] for axis, channels in places.items())
     ]
-    families: dict[object, list[ChannelGroup]] = defaultdict(list)
-    for group in groups:
-        families[group.family].append(group)
     # Where a number in the code says how many channels there are, the first or the last of them cannot go.
-    ends = [[members[end] for members in families.values()] for end in (0, -1)]
+    ends = [[members[end] for members in families(groups)] for end in (0, -1)]
     if not all(_separable(network, labels, tried) for tried in ends):
         ends = [[group for group in tried if _separable(network, labels, [group])] for tried in ends]
     first, last = ({group.family for group in tried} for tried in ends)
     return [group for group in groups if group.family in first & last]
+
+
+def families(groups: Sequence[ChannelGroup]) -> list[list[ChannelGroup]]:
+    """Groups, together with those that can stand for them."""
+    found: dict[object, list[ChannelGroup]] = defaultdict(list)
+    for group in groups:
+        found[group.family].append(group)
+    return list(found.values())
 
 
 def remove(network: NetworkT, groups: Sequence[ChannelGroup]) -> NetworkT:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from upres.compression.channels import ChannelGroup, channel_groups
+from upres.compression.channels import ChannelGroup, channel_groups, families
 from upres.networks import Network
 
 __all__ = ["equalised"]
@@ -24,7 +23,7 @@ EQUAL = 1e-5
 
 @torch.no_grad()
 def equalised(network: Network, batches: Sequence[Tensor]) -> Network:
-    """A copy in which the channels that skips add to reach about equally far.
+    """A copy in which the channels that skips add to reach about equally far; the network itself if it has no such.
 
     Convolutions, sums and ReLUs, leaky or not, let a channel be multiplied by a number where it is made, if it is
     divided by it where it is read (Nagel et al., Data-Free Quantization, ICCV 2019, arXiv:1906.04721, section 4.1). A
@@ -35,10 +34,9 @@ def equalised(network: Network, batches: Sequence[Tensor]) -> Network:
         network: merged; stays as it is.
         batches: (N, 3, H, W) of LR in [0, 1].
     """
-    families: dict[object, list[ChannelGroup]] = defaultdict(list)
-    for group in channel_groups(network):
-        families[group.family].append(group)
-    for groups in filter(partial(_add_up, network), families.values()):
+    for groups in families(channel_groups(network)):
+        if not _add_up(network, groups):
+            continue
         scaled = _scaled(network, groups, batches)
         if all(torch.allclose(scaled.upscale(lr), network.upscale(lr), rtol=0, atol=EQUAL) for lr in batches):
             network = scaled
@@ -47,18 +45,18 @@ def equalised(network: Network, batches: Sequence[Tensor]) -> Network:
 
 def _add_up(network: Network, groups: list[ChannelGroup]) -> bool:
     """Whether channels that stand for one another are made by several plain convolutions, and read by such."""
-    axes = [axis for axis, channels in groups[0].places if len(channels) == 1]
-    layers = [_layer(network, name) for name, _ in axes]
+    places = groups[0].places
+    layers = [_layer(network, name) for (name, _), _ in places]
     plain = all(type(layer) is nn.Conv2d and layer.groups == 1 for layer in layers)
-    makers = [name for name, axis in axes if axis == 0 and name.endswith(".weight")]
-    return len(axes) == len(groups[0].places) and plain and len(makers) > 1 and any(axis == 1 for _, axis in axes)
+    alone = all(len(channels) == 1 for _, channels in places)
+    makers = sum(axis == 0 and name.endswith(".weight") for (name, axis), _ in places)
+    return plain and alone and makers > 1 and any(axis == 1 for (_, axis), _ in places)
 
 
 def _scaled(network: Network, groups: list[ChannelGroup], batches: Sequence[Tensor]) -> Network:
     """Likewise for channels that stand for one another, as if all between their layers were ReLUs and sums."""
     channels = {axis: torch.tensor([dict(group.places)[axis][0] for group in groups]) for axis, _ in groups[0].places}
-    readers = [(name, axis) for name, axis in channels if axis == 1]
-    reached = torch.stack([_reached(network, name, batches)[channels[name, axis]] for name, axis in readers])
+    reached = _reached(network, {name: numbers for (name, axis), numbers in channels.items() if axis == 1}, batches)
     factors = 1 / (reached / reached.amax(1, keepdim=True)).mean(0).clamp(min=LEAST)
     scaled = copy.deepcopy(network)
     state = scaled.state_dict()
@@ -72,13 +70,16 @@ def _layer(network: Network, name: str) -> nn.Module:
     return network.get_submodule(name.rpartition(".")[0])
 
 
-def _reached(network: Network, name: str, batches: Sequence[Tensor]) -> Tensor:
-    """The largest absolute value of each channel that the layer of a weight reads."""
-    seen: list[Tensor] = []
-    handle = _layer(network, name).register_forward_pre_hook(
-        lambda _, inputs: seen.append(inputs[0].abs().amax((0, 2, 3)))
-    )
+def _reached(network: Network, readers: dict[str, Tensor], batches: Sequence[Tensor]) -> Tensor:
+    """The largest absolute values of some channels that the layers of weights read, (layers, channels)."""
+    seen: dict[str, list[Tensor]] = {name: [] for name in readers}
+
+    def note(name: str, _: nn.Module, inputs: tuple[Tensor]) -> None:
+        seen[name].append(inputs[0].abs().amax((0, 2, 3))[readers[name]])
+
+    handles = [_layer(network, name).register_forward_pre_hook(partial(note, name)) for name in readers]
     for lr in batches:
         network.upscale(lr)
-    handle.remove()
-    return torch.stack(seen).amax(0)
+    for handle in handles:
+        handle.remove()
+    return torch.stack([torch.stack(of_batches).amax(0) for of_batches in seen.values()])

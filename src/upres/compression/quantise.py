@@ -242,10 +242,11 @@ def _of_pictures(graph: Any) -> set[str]:
 
 def _added(graph: Any) -> set[str]:
     """The names of the places where features may be rounded that only sums read."""
-    readers = {
-        node.node_name: {each.node_type for each in graph.get_next_nodes(node)} for node in graph.get_all_nodes()
+    return {
+        f"post_hooks.{node.node_name}__0.0"
+        for node in graph.get_all_nodes()
+        if {reader.node_type for reader in graph.get_next_nodes(node)} == {SUM}
     }
-    return {f"post_hooks.{name}__0.0" for name, types in readers.items() if types == {SUM}}
 
 
 def _cropped(lr: Tensor, alignment: int) -> Tensor:
