@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from upres.runtime.cache import kept
 from upres.runtime.model import Model
 
 __all__ = ["DETAIL_MULTIPLY_ADDS", "ROUTER", "branches_of", "bundle", "detail_router", "router_of"]
@@ -117,6 +118,7 @@ def detail_router(cell: int) -> bytes:
     return bytes(model.SerializeToString())
 
 
+@kept
 def _part(file: bytes, name: str) -> bytes:
     """One of the networks, as it was."""
     import onnx

@@ -9,6 +9,7 @@ the bytes themselves and adds bytes to what it draws.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from upres.runtime.cache import kept
 from upres.runtime.card import Card
 from upres.runtime.samples import Samples, peak_of
 
@@ -38,13 +40,14 @@ COPIERS = ThreadPoolExecutor(2, thread_name_prefix="upres-copy")
 
 @dataclass(frozen=True)
 class PictureGraph:
-    """An ONNX graph with input ``lr`` (1, H, W, 3) and output ``sr``, of one dtype."""
+    """An ONNX graph with input ``lr`` (1, H, W, 3) and output ``sr``, of one dtype.
+
+    ``sr`` is (1, r·H, r·W, 3), or (1, n, block²·3): for each of the n blocks of block x block SR pixels, row by row,
+    its pixels row by row.
+    """
 
     onnx: bytes
     scale: int
-    block: int | None
-    """None if ``sr`` is (1, r·H, r·W, 3); else it is (1, n, block²·3), for each of the n blocks of block x block SR
-    pixels, row by row, its pixels row by row."""
     quantised: bool = False
     """Whether convolutions compute in 8-bit integers."""
 
@@ -56,9 +59,10 @@ class PictureGraph:
             height: of the LR picture.
             threads: at most this many copy; None for all that help.
         """
-        if self.block is None:
+        if sr.ndim == 4:
             return np.array(sr[0])
-        side, run = self.block, 3 * self.block
+        side = math.isqrt(sr.shape[2] // 3)
+        run = 3 * side
         rows = height * self.scale // side
         runs = sr.reshape(rows, -1, side * run).view(f"V{run}")  # (rows of blocks, blocks, rows in a block)
         picture = np.empty((rows * side, runs.shape[1] * side, 3), sr.dtype)
@@ -83,15 +87,31 @@ def picture_graph(card: Card, file: bytes, dtype: np.dtype[Any]) -> PictureGraph
         dtype: uint8 or uint16, full range, rounded half to even and clamped; or float32
             in [0, 1], neither rounded nor clamped.
     """
+    return PictureGraph(_picture(file, dtype.name, card.value_range), card.scale, card.precision == "int8")
+
+
+def hardness_graph(file: bytes, dtype: np.dtype[Any]) -> PictureGraph:
+    """Wrap a router for pictures of one dtype; ``sr`` is the hardness of cells, (1, h, w, 1) f32.
+
+    Args:
+        file: its ONNX: input ``lr`` (1, 3, H, W) in [0, 1], output ``hardness`` (1, 1, h, w), f32.
+        dtype: as for `picture_graph`.
+    """
+    return PictureGraph(_hardness(file, dtype.name), 1)
+
+
+@kept
+def _picture(file: bytes, name: str, value_range: float) -> bytes:
+    """The ONNX of `picture_graph`, for the dtype of a name."""
     import onnx
     from onnx import TensorProto, helper
 
-    model = onnx.load_from_string(file)
-    graph = _Graph(model)
+    dtype = np.dtype(name)
+    graph = _Graph(onnx.load_from_string(file))
     element = helper.np_dtype_to_tensor_dtype(dtype)
     peak = peak_of(dtype)
-    level = np.float32(card.value_range / peak)
-    down, up = graph.constant("level", level), graph.constant("levels", np.float32(peak / card.value_range))
+    level = np.float32(value_range / peak)
+    down, up = graph.constant("level", level), graph.constant("levels", np.float32(peak / value_range))
     network = graph.take()
     last = TO_PICTURE
     block = None
@@ -126,21 +146,16 @@ def picture_graph(card: Card, file: bytes, dtype: np.dtype[Any]) -> PictureGraph
     graph.nodes.extend(network)
     graph.chain(values, "sr", [*to_samples, *last])
     sides: list[int | str] = [1, "rows", "columns", 3] if block is None else [1, "blocks", 3 * block**2]
-    return PictureGraph(graph.serialised(dtype, dtype, sides), card.scale, block, card.precision == "int8")
+    return graph.serialised(dtype, dtype, sides)
 
 
-def hardness_graph(file: bytes, dtype: np.dtype[Any]) -> PictureGraph:
-    """Wrap a router for pictures of one dtype; ``sr`` is the hardness of cells, (1, h, w, 1) f32.
-
-    Where it begins by sorting samples, that is done before they are converted.
-
-    Args:
-        file: its ONNX: input ``lr`` (1, 3, H, W) in [0, 1], output ``hardness`` (1, 1, h, w), f32.
-        dtype: as for `picture_graph`.
-    """
+@kept
+def _hardness(file: bytes, name: str) -> bytes:
+    """The ONNX of `hardness_graph`: where a router begins by sorting samples, that is done before converting them."""
     import onnx
     from onnx import TensorProto
 
+    dtype = np.dtype(name)
     graph = _Graph(onnx.load_from_string(file))
     level = graph.constant("level", np.float32(1 / peak_of(dtype)))
     network = graph.take()
@@ -154,7 +169,7 @@ def hardness_graph(file: bytes, dtype: np.dtype[Any]) -> PictureGraph:
         node.input[:] = ["upres.levels" if name == moved else name for name in node.input]
     graph.nodes.extend(network)
     graph.chain("hardness", "sr", TO_PICTURE)
-    return PictureGraph(graph.serialised(dtype, np.dtype(np.float32), [1, "rows", "columns", 1]), 1, None)
+    return graph.serialised(dtype, np.dtype(np.float32), [1, "rows", "columns", 1])
 
 
 class _Graph:

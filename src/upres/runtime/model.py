@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from upres.errors import ModelError
+from upres.runtime.cache import kept
 from upres.runtime.card import Card
 
 __all__ = ["CARD_KEY", "Model", "bundled", "load_model"]
@@ -33,19 +34,28 @@ def load_model(path: Path) -> Model:
     Raises:
         ModelError: if it cannot be read, is no ONNX, or has no card.
     """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
+    try:
+        return Model(Card.from_json(_card_text(data).decode()), data)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+
+
+@kept
+def _card_text(file: bytes) -> bytes:
     import onnx
     from google.protobuf.message import DecodeError
 
     try:
-        data = path.read_bytes()
-        properties = {item.key: item.value for item in onnx.load_from_string(data).metadata_props}
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from None
+        properties = {item.key: item.value for item in onnx.load_from_string(file).metadata_props}
     except DecodeError:
-        raise ModelError(f"{path}: not an ONNX file") from None
+        raise ModelError("not an ONNX file") from None
     if CARD_KEY not in properties:
-        raise ModelError(f"{path}: has no card of upres; make models with `upres export`")
-    return Model(Card.from_json(properties[CARD_KEY]), data)
+        raise ModelError("has no card of upres; make models with `upres export`")
+    return bytes(properties[CARD_KEY].encode())
 
 
 def bundled() -> dict[str, Path]:

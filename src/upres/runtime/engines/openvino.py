@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections import Counter
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import platformdirs
 from numpy.typing import NDArray
 
 from upres.errors import ModelError
+from upres.runtime.cache import cache_folder
 from upres.runtime.graph import PictureGraph
 from upres.runtime.tiles import SIDES
 
@@ -68,7 +66,7 @@ class OpenVINOEngine:
         if graph.quantised:
             # Which code for one shape has, that for any has not; they round halves differently.
             self._options["SNIPPETS_MODE"] = "DISABLE"
-        self._cache = _cache_folder()
+        self._cache = cache_folder("openvino")
         self._requests: dict[Shape, Any] = {}
         self._last: Shape | None = None
         self._came: Counter[Shape] = Counter()
@@ -122,13 +120,3 @@ def _openvino() -> Any:
     finally:
         del sys.modules[converter]
     return openvino
-
-
-def _cache_folder() -> Path | None:
-    """Where compiled models are kept, or None where nothing can be written."""
-    folder = platformdirs.user_cache_path("upres") / "openvino"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder if os.access(folder, os.W_OK) else None
