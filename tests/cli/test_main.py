@@ -162,9 +162,10 @@ def test_an_effort_map_is_drawn_for_one_picture_by_several_networks(
     assert result.exit_code == 0, result.output
     assert read(drawn).pixels.shape == read(picture).pixels.shape == (37, 51, 3)
     drawn.unlink()
-    alone = upres(picture, "--effort-map", drawn)
-    assert alone.exit_code != 0
-    assert "one network alone" in alone.output
+    for options in ((), ("--size", "100x"), ("-m", "auto", "--effort", 100)):
+        alone = upres(picture, *options, "--effort-map", drawn)
+        assert alone.exit_code == 2
+        assert "one network alone" in alone.output
     assert not drawn.exists()
     assert not picture.with_name("photo_x4.png").exists()
     write(tmp_path / "second.png", Picture(np.zeros((8, 8, 3), np.uint8)))

@@ -125,8 +125,10 @@ def command(
             effort=effort,
             budget=seconds,
         )
-        if effort_map and len(work) > 1:
-            raise UpresError(f"--effort-map draws one picture, and there are {len(work)}")
+        if effort_map:
+            if len(work) > 1:
+                raise UpresError(f"--effort-map draws one picture, and there are {len(work)}")
+            upscaler.check_branches(2 if fit else scale)  # of a size, only the picture will tell the scale
     except UpresError as error:
         if debug:
             raise

@@ -207,8 +207,8 @@ class Upscaler:
             )
         rows = pixels if isinstance(pixels, Rows) else Rows.of(pixels)
         route = self.route(factor, jpeg_quality)
-        if effort_map and not (route and route[0].card.routing):
-            raise ModelError("one network alone upscales all; --effort-map needs --model auto and 0 < --effort < 100")
+        if effort_map:
+            _check_branches(route)
         work = [math.prod(model.card.scale for model in route[:place]) ** 2 for place in range(len(route))]
         bands = _spread_bands(rows) if not route else None
         for place, model in enumerate(route):
@@ -221,6 +221,17 @@ class Upscaler:
         native = rows.shape[:2]
         assert bands is not None
         yield from bands if native == target and route else resize_bands(bands, native, target)
+
+    def check_branches(self, factor: float) -> None:
+        """Refuse to draw an effort map where one network upscales all.
+
+        Args:
+            factor: as for `route`.
+
+        Raises:
+            ModelError: if the first model has no branches.
+        """
+        _check_branches(self.route(factor))
 
     def route(self, factor: float, jpeg_quality: int | None = None) -> list[Model]:
         """The models that make a picture larger by a factor, one after the other; none where bicubic does it.
@@ -415,6 +426,11 @@ def _no_variant(name: str, scale: int) -> str:
         f"{name} has no model for compressed pictures at x{scale}, which --denoise on asks for; "
         f"{', '.join(having) or 'no bundled family'} {'have' if len(having) > 1 else 'has'} them"
     )
+
+
+def _check_branches(route: list[Model]) -> None:
+    if not (route and route[0].card.routing):
+        raise ModelError("one network alone upscales all; --effort-map needs --model auto and 0 < --effort < 100")
 
 
 def _check(pixels: Samples | Rows) -> None:
