@@ -35,6 +35,17 @@ def test_what_was_made_is_found(tmp_path: Path) -> None:
     assert len(list((tmp_path / "cache/upres/models").iterdir())) == 3
 
 
+@pytest.mark.parametrize("damage", [b"", b"rubbish", b"\xff" * 50])
+def test_what_is_damaged_is_made_anew(tmp_path: Path, damage: bytes) -> None:
+    assert _joined(b"a") == b"b'a'"
+    (path,) = (tmp_path / "cache/upres/models").iterdir()
+    whole = path.read_bytes()
+    for content in (damage, whole[:-1], whole[:40] + b"?"):
+        path.write_bytes(content)
+        assert _joined(b"a") == b"b'a'"
+        assert path.read_bytes() == whole
+
+
 def test_without_a_folder_it_is_made_each_time(tmp_path: Path) -> None:
     (tmp_path / "cache").write_bytes(b"")  # in the folder's place
     assert _joined(b"a") == _joined(b"a")

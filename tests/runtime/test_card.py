@@ -18,7 +18,13 @@ def test_a_card_survives_its_text_with_its_routing() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"name": "a"}', '{"name": "a", "scale": 2, "halo": 1, "routing": {}}']
+    "text",
+    [
+        *("", "[]", "{}", '{"name": "a"}', '{"name": "a", "scale": 2, "halo": 1, "routing": {}}'),
+        *('{"name": "a", "scale": 0, "halo": 1}', '{"name": "a", "scale": "2", "halo": 1}'),
+        *('{"name": "a", "scale": 2, "halo": -1}', '{"name": "a", "scale": 2, "halo": 1, "alignment": null}'),
+        '{"name": "a", "scale": 2, "halo": 1, "value_range": 0}',
+    ],
 )
 def test_what_is_no_card_is_refused(text: str) -> None:
     with pytest.raises(ModelError, match="card"):

@@ -29,3 +29,14 @@ def test_alpha_stays_opaque_where_transparency_is_far(of_kind: Any) -> None:
     alpha = Upscaler(scale=2)(lr)[..., 3]
     assert (alpha[:26] == 255).all()
     assert (alpha[44:56, 44:56] < 255).any()
+
+
+@pytest.mark.parametrize("tile", [None, 48])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_alpha_stays_clear_where_nothing_seen_is_near(of_kind: Any, scale: int, tile: int | None) -> None:
+    lr = of_kind(4, np.uint8, height=90, width=90)
+    lr[..., 3] = 0
+    lr[30:50, 30:50, 3] = 255
+    alpha = Upscaler(scale=scale, tile=tile)(lr)[..., 3]
+    seen = alpha[24 * scale : 56 * scale, 24 * scale : 56 * scale]
+    assert alpha.sum(dtype=int) == seen.sum(dtype=int) > 300 * 255 * scale**2

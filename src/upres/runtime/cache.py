@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
@@ -14,6 +15,7 @@ import platformdirs
 __all__ = ["cache_folder", "kept"]
 
 Fact = bytes | str | float
+DIGEST = sha256().digest_size
 
 
 def cache_folder(name: str) -> Path | None:
@@ -29,7 +31,7 @@ def cache_folder(name: str) -> Path | None:
 def kept(make: Callable[..., bytes]) -> Callable[..., bytes]:
     """Keep on disk what a function makes of a model file: importing ONNX takes longer than reading it.
 
-    It is found again by what it was made of and by the text of the module that made it.
+    It is found again by what it was made of and by the text of the module that made it; what is damaged is made anew.
     """
     module = Path(make.__code__.co_filename)
 
@@ -39,15 +41,21 @@ def kept(make: Callable[..., bytes]) -> Callable[..., bytes]:
         key = sha256(b"".join(sha256(text).digest() for text in texts)).hexdigest()
         folder = cache_folder("models")
         path = folder / f"{make.__name__.strip('_')}_{key}" if folder else None
-        if path:
-            with suppress(OSError):
-                return path.read_bytes()
+        with suppress(OSError):
+            if path and (made := _whole(path.read_bytes())) is not None:
+                return made
         made = make(*facts)
         if path:
-            part = path.with_name(f"{path.name}.{os.getpid()}.part")
+            part = path.with_name(f"{path.name}.{secrets.token_hex(6)}.part")
             with suppress(OSError):
-                part.write_bytes(made)
+                part.write_bytes(sha256(made).digest() + made)
                 part.replace(path)
         return made
 
     return found
+
+
+def _whole(content: bytes) -> bytes | None:
+    """What was kept, if it is as it was written."""
+    digest, made = content[:DIGEST], content[DIGEST:]
+    return made if sha256(made).digest() == digest else None

@@ -95,6 +95,13 @@ class Card:
 def _card(facts: dict[str, Any]) -> Card:
     known = {item.name for item in dataclasses.fields(Card)}
     card = Card(**{key: value for key, value in facts.items() if key in known})
+    numbers = {"scale": 1, "halo": 0, "alignment": 1, "minimum": 1, "channels": 1}
+    for key, least in numbers.items():
+        value = getattr(card, key)
+        if not (isinstance(value, int) and value >= least) and not (key == "halo" and value is None):
+            raise ValueError(f"{key} is {value!r}, not a whole number from {least} on")
+    if not card.value_range > 0:
+        raise ValueError(f"value_range is {card.value_range!r}, not above 0")
     if card.routing is None:
         return card
     routing = Routing(**facts["routing"])

@@ -15,7 +15,7 @@ __all__ = [
     "AnyRows",
     "Samples",
     "grey",
-    "near_transparency",
+    "near",
     "opaque",
     "peak_of",
     "rgb",
@@ -44,8 +44,8 @@ REACH = SPREAD + 1  # LR pixels that spread colours depend on
 def upscale_tile(network: Callable[[Samples], Samples], rows: AnyRows, tile: Tile, scale: int) -> Samples:
     """What a network that takes RGB makes of a tile of any picture, in as many channels as that has.
 
-    Alpha goes through the model like a grey picture where transparency is near; elsewhere it stays opaque, so that
-    neither how a picture is cut nor what is far away matters.
+    Alpha goes through the model like a grey picture where both what is seen and what is not are near; elsewhere it
+    stays opaque or clear, so that neither how a picture is cut nor what is far away matters.
     """
     height, width, channels = rows.shape
     reach = REACH if channels in (2, 4) else 0
@@ -61,11 +61,15 @@ def upscale_tile(network: Callable[[Samples], Samples], rows: AnyRows, tile: Til
     if opaque(wide[..., -1:]):
         sr = _of_channels(network(_padded(wide[inside][..., :-1], tile)), channels - 1)
         return np.concatenate([sr, np.full_like(sr[..., :1], peak_of(sr.dtype))], axis=2)
-    near = _padded(near_transparency(wide[..., -1:])[inside], tile)[..., :1]
+    peak, transparency = peak_of(wide.dtype), wide[..., -1:]
+    opaque_far, clear_far = (
+        ~_padded(near(transparency != level)[inside], tile)[..., :1].repeat(scale, 0).repeat(scale, 1)
+        for level in (peak, 0)
+    )
     spreaded = spread(wide)[inside]
     sr = _of_channels(network(_padded(spreaded[..., :-1], tile)), channels - 1)
     alpha = grey(network(_padded(spreaded[..., -1:], tile)))
-    alpha[~near.repeat(scale, 0).repeat(scale, 1)] = peak_of(alpha.dtype)
+    alpha[opaque_far], alpha[clear_far] = peak, 0
     return np.concatenate([sr, alpha], axis=2)
 
 
@@ -96,12 +100,11 @@ def spread(pixels: Samples) -> Samples:
     return np.concatenate([_spread(pixels[..., :-1], pixels[..., -1:]), pixels[..., -1:]], axis=2)
 
 
-def near_transparency(alpha: Samples) -> NDArray[np.bool_]:
-    """(H, W, 1): where anything within `SPREAD` pixels is not opaque."""
-    near: NDArray[np.bool_] = alpha != peak_of(alpha.dtype)
+def near(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(H, W, 1): where anything within `SPREAD` pixels is marked."""
     for _ in range(SPREAD):
-        near = _around(near, np.logical_or)
-    return near
+        marked = _around(marked, np.logical_or)
+    return marked
 
 
 def _spread(colour: Samples, alpha: Samples) -> Samples:
