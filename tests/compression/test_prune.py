@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import pixel_shuffle
 
 from upres.compression.prune import Stopwatch, prune
 from upres.compression.reparameterise import merge
@@ -150,6 +151,19 @@ def test_a_seed_chooses_the_candidates() -> None:
 def test_what_cannot_be_done_is_said(arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         prune(BicubicPlusPlus(scale=2, channels=6), **arguments)
+
+
+def test_a_network_without_channels_that_can_go_is_refused() -> None:
+    class Shuffled(Network):
+        def __init__(self) -> None:
+            super().__init__(2, halo=1)
+            self.convolution = nn.Conv2d(3, 12, 3, padding=1)
+
+        def upscale(self, lr: Tensor) -> Tensor:
+            return pixel_shuffle(self.convolution(lr), 2)
+
+    with pytest.raises(ValueError, match="no channels of this network are known to go without harm"):
+        prune(Shuffled(), by="magnitude", channels=4)
 
 
 def test_a_network_that_is_small_enough_stays_whole() -> None:

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from upres.errors import RecipeError
-from upres.images import Picture, resize, write
+from upres.images import Picture, read, resize, write
 from upres.metrics import psnr
 from upres.networks import NetworkSpec
 from upres.networks.base import upscale_rgb8
@@ -80,17 +80,28 @@ def test_no_tile_is_harder_than_one_of_a_harder_part(folder: str, checkpoint: Pa
 
 
 def test_the_ranks_are_kept_for_a_run_that_goes_on(tmp_path: Path, folder: str, checkpoint: Path) -> None:
-    photographs = load_photographs(folder, 2, 16)
     seen: list[tuple[int, int]] = []
-    first = ranked(
-        photographs, str(checkpoint), 16, 1, 3, cache=tmp_path, progress=lambda *progress: seen.append(progress)
-    )
+
+    def middle() -> Photographs:
+        seen.clear()
+        some = load_photographs(folder, 2, 16)
+        return ranked(some, str(checkpoint), 16, 1, 3, cache=tmp_path, progress=lambda *told: seen.append(told))
+
+    first = corners(middle())
     assert seen == [(1, 2), (2, 2)]
+    assert corners(middle()) == first
+    assert not seen
+    torch.manual_seed(1)
+    spec = load_checkpoint(checkpoint)[0]
+    save_checkpoint(checkpoint, spec, spec.build())
+    assert corners(middle()) != first
+    assert seen
+    write(Path(folder) / "b.png", read(Path(folder) / "a.png"))
+    middle()
+    assert seen
     checkpoint.unlink()
-    again = ranked(load_photographs(folder, 2, 16), str(checkpoint), 16, 1, 3, cache=tmp_path)
-    assert corners(again) == corners(first)
-    with pytest.raises(RecipeError, match=r"difficulty.by: .*network.safetensors"):
-        ranked(photographs, str(checkpoint), 20, 1, 3, cache=tmp_path)
+    with pytest.raises(RecipeError, match=r"difficulty.by: .*network.safetensors: there is no such file"):
+        middle()
 
 
 def test_tiles_are_drawn_from_photographs_that_do_not_all_fit(tmp_path: Path) -> None:

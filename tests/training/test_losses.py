@@ -131,5 +131,9 @@ def test_the_grid_loss_sees_what_repeats_with_every_lr_pixel() -> None:
     assert float(loss(Batch(lr, hr + grid, hr))) == pytest.approx(expected, rel=1e-4)
     assert float(loss(Batch(lr, hr + 0.1, hr))) < 1e-6
     assert float(loss(Batch(lr, hr + noise, hr))) < 0.5 * expected
+    finer = grid[..., :2, :2]  # of a step at x2
+    expected = float((finer - finer.mean()).abs().mean())
+    batch = Batch(torch.zeros(2, 3, 48, 48), hr + finer.repeat(1, 1, 48, 48), hr)
+    assert float(loss(batch)) == pytest.approx(expected, rel=1e-4)
     with pytest.raises(ValueError, match="LR patches of 3 pixels or more, not 2"):
         loss.prepare(NetworkSpec("espcn", {"scale": 4}).build(), 8)

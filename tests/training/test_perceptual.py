@@ -74,8 +74,14 @@ def test_what_is_wrong_with_weights_is_said(tmp_path: Path) -> None:
     path = torchvisions(tmp_path / "vgg.pth")
     with pytest.raises(ValueError, match="holds 3 convolutions, but vgg19 up to relu2_2 has 4"):
         vgg("vgg19", "relu2_2", str(path))
-    with pytest.raises(ValueError, match="not readable"):
+    with pytest.raises(ValueError, match="there is no such file"):
         vgg("vgg19", "relu2_2", str(tmp_path / "none.pth"))
+    (tmp_path / "text.pth").write_text("[network]")
+    with pytest.raises(ValueError, match=r"text\.pth: cannot be read"):
+        vgg("vgg19", "relu2_2", str(tmp_path / "text.pth"))
+    save_file({"0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "bare.safetensors")
+    with pytest.raises(ValueError, match=r"is not of vgg16: it has no conv1_1\.bias"):
+        vgg("vgg16", "relu1_1", str(tmp_path / "bare.safetensors"))
     save_file({"0.weight": torch.zeros(5, 3, 3, 3), "0.bias": torch.zeros(5)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="is not of vgg16"):
         vgg("vgg16", "relu1_1", str(tmp_path / "other.safetensors"))

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from upres.errors import RecipeError
-from upres.training.recipe import load_recipe
+from upres.training.recipe import folders, load_recipe
 
 MINIMAL = """
 [network]
@@ -58,8 +58,15 @@ def test_defaults_and_changes_from_the_command_line(recipe: Path) -> None:
         ("stage.0.losses={l1='x'}", "stage.0.losses.l1 = 'x': must be a number"),
         ("stage.3.steps=1", "the recipe has no stage.3"),
         ("steps", "write key=value"),
-        ("network.name=none", "known: bicubicpp"),
-        ("network.depth=3", "depth"),
+        ("network.name=none", "network.name = 'none': must be one of bicubicpp, bsrn"),
+        ("network.depth=3", "network.depth: unknown key; known: scale, channels"),
+        ("network.bias=no", "network.bias = 'no': must be true or false"),
+        ("network.channels=-3", "network.channels = -3: must not be negative"),
+        ("network.channels=0", "network: no such network can be made"),
+        ("network.scale=0", "network.scale = 0: must be at least 1"),
+        ("network={name='classsr', channels=[3]}", "must be of two branches or more, not [3]"),
+        ("stage.0.momentum=1", "stage.0.momentum = 1: must be below 1"),
+        ("stage.0.before=['quantise', {name='add_bases'}]", "before.1: add_bases cannot follow quantise; do it before"),
         ("stage=[]", "at least one"),
         (
             "stage.0.schedule=knees",
@@ -91,6 +98,7 @@ def test_defaults_and_changes_from_the_command_line(recipe: Path) -> None:
         ("stage.0.difficulty={by='bicubic'}", "stage.0.difficulty.part is missing"),
         ("stage.0.difficulty={by='bicubic', part=3}", "stage.0.difficulty.part = 3: must be below parts, 3"),
         ("stage.0.precision=64-true", "must be one of auto, 32-true, bf16-mixed, 16-mixed"),
+        ("stage.0={steps=2, scales=[2, 3], losses={adversarial=1.0}}", "losses.adversarial: works without scales only"),
         ("data.memory=lots", "data.memory = 'lots': must be a number"),
     ],
 )
@@ -98,6 +106,20 @@ def test_what_is_wrong_is_named(recipe: Path, change: str, says: str) -> None:
     with pytest.raises(RecipeError) as error:
         load_recipe(str(recipe), [change])
     assert says in str(error.value)
+
+
+def test_what_follows_quantise_in_later_stages_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(f"{MINIMAL}before = ['quantise']\n[[stage]]\nsteps = 1\nafter = ['merge']\n")
+    with pytest.raises(RecipeError, match=r"line 11: stage\.1\.after\.0: merge cannot follow quantise"):
+        load_recipe(str(path))
+
+
+@pytest.mark.parametrize("folder", ["plain", 'with "quotes"', "back\\slash", "\\new", "größe"])
+def test_folders_are_taken_as_they_are_called(recipe: Path, folder: str) -> None:
+    data = load_recipe(str(recipe), folders(folder, f"{folder}/b")).data
+    assert (data.train, data.validation) == (folder, f"{folder}/b")
+    assert folders(None, None) == []
 
 
 COMMENTED = """# A recipe with everything that a line can be

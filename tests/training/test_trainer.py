@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from upres.evaluation.ensemble import self_ensemble
 from upres.images import Picture, read, resize, write
 from upres.metrics import psnr
 from upres.networks.base import upscale_rgb8
-from upres.networks.checkpoint import load_checkpoint
+from upres.networks.checkpoint import load_checkpoint, save_checkpoint
 from upres.training import targets, trainer
 from upres.training.data import load_photographs
 from upres.training.log import summary
@@ -217,6 +218,29 @@ def test_a_pruning_killed_amid_its_trials_goes_on_with_the_next(
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(parts), strict=True))
 
 
+def test_a_pruning_of_other_weights_asks_anew(tmp_path: Path, recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = tmp_path / "start.safetensors"
+    begun = f"{{name='load', checkpoint='{start}'}}"
+    made = recipe(3, "adam", f"stage.0.before=[{begun}, {{name='prune', channels=6, candidates=4}}]")
+
+    def save(seed: int) -> None:
+        torch.manual_seed(seed)
+        save_checkpoint(start, made.network, made.network.build())
+
+    save(1)
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer, "StageRun", lambda *_: 1 / 0)  # after the pruning
+        with pytest.raises(ZeroDivisionError):
+            train(made, tmp_path / "run", quiet=True)
+    assert (tmp_path / "run/trials_0_before.json").exists()
+    save(2)
+    assert weights_of(made, tmp_path / "run") == weights_of(made, tmp_path / "fresh")
+
+
+def weights_of(recipe: Recipe, out: Path) -> list[list[float]]:
+    return [weight.flatten().tolist() for weight in weights(train(recipe, out, quiet=True))]
+
+
 def test_scores_of_another_run_are_forgotten(tmp_path: Path) -> None:
     network, scores = torch.nn.Identity(), iter([1.0, 2.0, 3.0])
     assert Trials(lambda _: next(scores), tmp_path / "trials.json", "a")(network) == 1.0
@@ -340,7 +364,7 @@ def test_a_student_learns_from_a_teacher_that_it_may_outgrow(tmp_path: Path, rec
 def test_a_stage_learns_what_its_teacher_draws(tmp_path: Path, recipe: Any, folders: tuple[Path, Path]) -> None:
     taught = recipe(20, "adam", "stage.1.teacher=self", "stage.1.steps=30", "stage.1.losses={l1=1.0}")
     done = train(taught, tmp_path / "run", quiet=True)
-    drawings = sorted((tmp_path / "run/targets_1").iterdir())
+    drawings = sorted((tmp_path / "run").glob("targets_1_*/*"))
     photographs = list(load_photographs(str(folders[0]), 2).pairs())
     assert [read(target).pixels.shape for target in drawings] == [hr.shape for _, hr in photographs]
 
@@ -355,7 +379,7 @@ def test_a_stage_learns_what_its_teacher_draws(tmp_path: Path, recipe: Any, fold
         20, "adam", *(f"stage.{number}.teacher={tmp_path / 'teacher/checkpoint.safetensors'}" for number in (0, 1))
     )
     train(by_path, tmp_path / "other", quiet=True)
-    assert np.array_equal(read(sorted((tmp_path / "other/targets_0").iterdir())[0]).pixels, target)
+    assert np.array_equal(read(sorted((tmp_path / "other").glob("targets_0_*/*"))[0]).pixels, target)
 
 
 def test_each_process_begins_with_its_share_of_the_targets(tmp_path: Path, folders: tuple[Path, Path]) -> None:
@@ -365,12 +389,26 @@ def test_each_process_begins_with_its_share_of_the_targets(tmp_path: Path, folde
 
     def told(done: int, of: int) -> None:
         assert of == count
-        order.append({int(path.stem) for path in tmp_path.iterdir()})
+        order.append({int(path.stem[:6]) for path in tmp_path.iterdir()})
 
     targets.drawn(photographs, lambda lr: resize(lr, (2 * lr.shape[0], 2 * lr.shape[1])), tmp_path, told, share=(1, 2))
     assert order[0] == {count // 2}
     assert order[-1] == set(range(count))
     targets.drawn(photographs, lambda lr: pytest.fail("drawn again"), tmp_path, share=(0, 2))
+
+
+def test_another_teacher_draws_anew(tmp_path: Path, recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    teacher = tmp_path / "teacher/checkpoint.safetensors"
+    taught = recipe(3, "adam", f"stage.0.teacher={teacher}")
+    train(recipe(1), teacher.parent, quiet=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer, "StageRun", lambda *_: 1 / 0)  # after the teacher has drawn
+        with pytest.raises(ZeroDivisionError):
+            train(taught, tmp_path / "run", quiet=True)
+    train(recipe(9), tmp_path / "better", quiet=True)
+    shutil.copy(tmp_path / "better/checkpoint.safetensors", teacher)
+    assert weights_of(taught, tmp_path / "run") == weights_of(taught, tmp_path / "fresh")
+    assert len(list((tmp_path / "run").glob("targets_0_*"))) == 2
 
 
 def test_targets_that_can_not_be_drawn_again_are_missed(
@@ -384,8 +422,8 @@ def test_targets_that_can_not_be_drawn_again_are_missed(
     taught = recipe(9, "adam", "stage.0.teacher=self")
     with pytest.raises(ZeroDivisionError):
         train(taught, tmp_path / "run", quiet=True)
-    next((tmp_path / "run/targets_0").iterdir()).unlink()
-    with pytest.raises(RecipeError, match="targets_0: pictures are missing that the network drew before"):
+    next((tmp_path / "run").glob("targets_0_*/*")).unlink()
+    with pytest.raises(RecipeError, match=r"targets_0_[0-9a-f]+: pictures are missing that the network drew before"):
         train(taught, tmp_path / "run", quiet=True)
 
 
@@ -589,6 +627,45 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_state(
         assert weight.isfinite().all()
 
 
+def test_a_run_that_diverged_goes_on_at_a_lower_rate(tmp_path: Path, recipe: Any) -> None:
+    with pytest.raises(UpresError, match=r"lower stage.1.learning_rate"):
+        train(recipe(5, "adam", "stage.1.learning_rate=1e18"), tmp_path / "run", log_every=1, quiet=True)
+    train(recipe(5), tmp_path / "run", log_every=1, quiet=True)
+    assert metrics(tmp_path / "run")[-1]["step"] == 15
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", b"PK\x03\x04", None])
+def test_a_damaged_state_is_named_and_a_cut_line_is_left_out(
+    tmp_path: Path, recipe: Any, content: bytes | None
+) -> None:
+    train(recipe(5), tmp_path, quiet=True)
+    log, state = tmp_path / "metrics.jsonl", tmp_path / "state.pt"
+    whole = metrics(tmp_path)
+    with log.open("a") as file:
+        file.write('{"step": 15, "lo')
+    train(recipe(5), tmp_path, quiet=True)
+    assert metrics(tmp_path) == whole
+    state.write_bytes(state.read_bytes()[:-2000] if content is None else content)
+    with pytest.raises(RecipeError, match=r"state\.pt: is damaged .*; delete it to begin anew"):
+        train(recipe(5), tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize("name", ["save_checkpoint", "torch.save"])
+def test_a_full_disk_is_said(tmp_path: Path, recipe: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("unexpected pos 44096 vs 44048")  # as PyTorch says it
+
+    monkeypatch.setattr(f"upres.training.trainer.{name}", full)
+    with pytest.raises(UpresError, match=r"cannot be written .*; make room on the disk and"):
+        train(recipe(5), tmp_path, quiet=True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_an_accelerator_that_is_not_there_is_said(tmp_path: Path, recipe: Any) -> None:
+    with pytest.raises(RecipeError, match="accelerator cuda: PyTorch finds none here; take auto or cpu"):
+        train(recipe(5), tmp_path, accelerator="cuda", quiet=True)
+
+
 def test_weights_that_are_not_finite_never_replace_the_checkpoint(
     tmp_path: Path, recipe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -608,6 +685,10 @@ def test_weights_that_are_not_finite_never_replace_the_checkpoint(
 
 
 def test_no_photographs_is_said(tmp_path: Path, recipe: Any) -> None:
+    with pytest.raises(RecipeError, match=r"nowhere: is no folder; set data.train and data.validation"):
+        train(recipe(5, "adam", "data.train=nowhere"), tmp_path / "run", quiet=True)
+    with pytest.raises(RecipeError, match=r"stage\.0\.frozen: leaves nothing to train"):
+        train(recipe(5, "adam", "stage.0.frozen=['head', 'blocks', 'tail']"), tmp_path / "run", quiet=True)
     with pytest.raises(RecipeError, match=r"set data.train"):
         train(recipe(5, "adam", f'data.train="{tmp_path}"'), tmp_path / "run", quiet=True)
     with pytest.raises(RecipeError, match=r"no folder of photographs is given: set data.train"):

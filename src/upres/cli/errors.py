@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 from collections.abc import Callable
 from typing import ParamSpec
@@ -26,9 +27,9 @@ def shown_to_people(command: Callable[P, None]) -> Callable[P, None]:
             typer.echo(f"upres: {error}", err=True)
             raise typer.Exit(2) from None
         except OSError as error:
-            if error.filename is None:  # not about a file that somebody named
+            if error.filename is None and error.errno != errno.ENOSPC:  # not about a file that somebody named
                 raise
-            typer.echo(f"upres: {error.filename}: {error.strerror}", err=True)
+            typer.echo(f"upres: {f'{error.filename}: ' if error.filename else ''}{error.strerror}", err=True)
             raise typer.Exit(2) from None
 
     return wrapped

@@ -64,6 +64,7 @@ def run(
         from upres.search.run import search
         from upres.search.store import Store
         from upres.search.workers import LocalWorkers, RayWorkers
+        from upres.training.recipe import folders
     except ImportError as error:
         raise MissingExtra(f"The workbench ({error.name})", "lab") from None
     if resume:
@@ -74,10 +75,7 @@ def run(
     else:
         if file is None:
             raise SearchError("name a search's .toml file or one that ships, or go on with --resume")
-        changes = list(change or [])
-        changes += [f'data.train="{data}"'] if data else []
-        changes += [f'data.validation="{validation}"'] if validation else []
-        plan = load_plan(file, changes, smoke=smoke)
+        plan = load_plan(file, [*(change or []), *folders(data, validation)], smoke=smoke)
     with Store(out) as store:
         if not resume and store.fact("plan"):
             raise SearchError(f"{out} holds a search already: go on with --resume, or choose another --out")

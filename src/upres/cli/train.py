@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ import typer
 from upres.cli.errors import shown_to_people
 
 __all__ = ["command"]
+
+Accelerator = StrEnum("Accelerator", ["auto", "cpu", "cuda", "mps"])
 
 
 @shown_to_people
@@ -21,7 +24,7 @@ def command(
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: stage.0.steps=1000.")
     ] = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    accelerator: Annotated[Accelerator, typer.Option(help="What computes.")] = Accelerator.auto,
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Two minutes that show whether it learns: the recipe's [smoke].")
     ] = False,
@@ -35,15 +38,12 @@ def command(
         import torch
 
         from upres.training.log import summary
-        from upres.training.recipe import load_recipe
+        from upres.training.recipe import folders, load_recipe
         from upres.training.trainer import train
     except ImportError as error:
         raise MissingExtra(f"The workbench ({error.name})", "lab") from None
     if threads:
         torch.set_num_threads(threads)
-    changes = list(change or [])
-    changes += [f'data.train="{data}"'] if data else []
-    changes += [f'data.validation="{validation}"'] if validation else []
-    loaded = load_recipe(recipe, changes, smoke=smoke)
-    checkpoint = train(loaded, out, accelerator=accelerator, log_every=10 if smoke else 100, quiet=quiet)
+    loaded = load_recipe(recipe, [*(change or []), *folders(data, validation)], smoke=smoke)
+    checkpoint = train(loaded, out, accelerator=accelerator.value, log_every=10 if smoke else 100, quiet=quiet)
     typer.echo(f"{checkpoint}: {summary(out)}")

@@ -122,6 +122,8 @@ def prune(
         return measure(pruned) if measure and target == "milliseconds" else _counted(pruned, target)
 
     groups = _by_magnitude(network, channel_groups(network))
+    if not groups:
+        raise ValueError("no channels of this network are known to go without harm, so it cannot be pruned")
     room = _Room(network, groups, channels)
     order = [group for group in groups if room.take(group)]
     smallest = remove(network, order)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
 from upres.networks import Network, NetworkSpec
 from upres.networks.blocks import convolution
 from upres.networks.reparameterised import KernelBases, ReparameterisedConvolution
 
-__all__ = ["facts_of", "fit", "fitted", "load_checkpoint", "save_checkpoint"]
+__all__ = ["facts_of", "fingerprint", "fit", "fitted", "load_checkpoint", "save_checkpoint"]
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
@@ -32,11 +33,16 @@ def save_checkpoint(
         network: whose weights are written.
         facts: what else the metadata say, such as how it was trained; ``network`` and ``arguments`` are taken.
     """
-    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    state = _state(network)
     part = path.with_suffix(".part")
     rebuilding = {"network": spec.name, "arguments": json.dumps(spec.arguments)}
     save_file(state, part, metadata={**(facts or {}), **rebuilding})
     part.replace(path)
+
+
+def fingerprint(network: nn.Module) -> str:
+    """Twelve digits that tell a network's weights from others."""
+    return sha256(save(_state(network))).hexdigest()[:12]
 
 
 def facts_of(path: Path) -> dict[str, str]:
@@ -119,6 +125,10 @@ def fit(network: Network, state: Mapping[str, Tensor]) -> None:
         raise ValueError("; ".join(sorted(differences)[:3]) + more)
     if any(changed):
         _try(network)
+
+
+def _state(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
 
 
 def _by_module(state: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -66,7 +66,7 @@ class ClassSR(Network):
         channels: of each branch, from easy to hard; None for the paper's.
 
     Raises:
-        ValueError: for an unknown ``base``.
+        ValueError: for an unknown ``base``, or a single branch.
     """
 
     def __init__(
@@ -78,6 +78,8 @@ class ClassSR(Network):
         if base not in BRANCHES:
             raise ValueError(f"base must be one of {', '.join(BRANCHES)}, not {base!r}")
         make, widths = BRANCHES[base]
+        if channels is not None and len(channels) < 2:
+            raise ValueError(f"channels must be of two branches or more, not {channels}")
         super().__init__(scale, halo=None, minimum=4)
         self.branches = nn.ModuleList(make(scale, width) for width in channels or widths)
         self.class_module = ClassModule(len(self.branches))

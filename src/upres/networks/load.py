@@ -87,11 +87,8 @@ def load(path: Path, scale: int | None = None) -> tuple[NetworkSpec, Network]:
     Raises:
         ValueError: if the file cannot be read, is of no network known, or is not of the scale.
     """
-    if path.suffix == ".safetensors":
-        metadata, state = _read_safetensors(path)
-        ours = "network" in metadata
-    else:
-        state, ours = _read_frozen(path) if path.suffix == ".pb" else _read_torch(path), False
+    metadata, state = read_tensors(path)
+    ours = "network" in metadata
     spec, network = load_checkpoint(path) if ours else _recognise(state, scale, path)
     if ours and scale != network.scale and scale in network.scales:
         spec = NetworkSpec(spec.name, {**spec.arguments, "scale": scale})
@@ -99,6 +96,19 @@ def load(path: Path, scale: int | None = None) -> tuple[NetworkSpec, Network]:
     if scale not in (None, network.scale):
         raise ValueError(f"{path}: is of scale {network.scale}, not {scale}")
     return spec, network.eval()
+
+
+def read_tensors(path: Path) -> tuple[dict[str, str], State]:
+    """The metadata and the tensors of a file of any kind that `load` knows.
+
+    Raises:
+        ValueError: if it cannot be read.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: there is no such file")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    return {}, _read_frozen(path) if path.suffix == ".pb" else _read_torch(path)
 
 
 def _recognise(state: State, scale: int | None, path: Path) -> tuple[NetworkSpec, Network]:
@@ -170,7 +180,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, str], State]:
 def _read_torch(path: Path) -> State:
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+    except (AttributeError, EOFError, LookupError, OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{path}: cannot be read as tensors alone, without running what it holds ({reason})") from None
     if not isinstance(content, dict):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -61,8 +61,8 @@ class Source:
         return RecipeError(f"{self.places[place]}: {key}{what}" if place else f"{key}{what}")
 
 
-def arguments(of: Callable[..., Any], table: Table, key: str, source: Source) -> dict[str, Any]:
-    """The keyword-only arguments of a function or class, from a table, checked.
+def arguments(of: Callable[..., Any], table: Table, key: str, source: Source, *, every: bool = False) -> dict[str, Any]:
+    """The keyword-only arguments of a function or class, or every one of them, from a table, checked.
 
     Raises:
         RecipeError: for a key that is unknown or missing, and a value that its type does not allow.
@@ -70,7 +70,7 @@ def arguments(of: Callable[..., Any], table: Table, key: str, source: Source) ->
     known = {
         name: parameter
         for name, parameter in inspect.signature(of, eval_str=True).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
+        if every or parameter.kind is parameter.KEYWORD_ONLY
     }
     for name in table:
         if name not in known:
@@ -114,7 +114,7 @@ def accepted(value: Any, hint: Any, key: str, source: Source) -> Any:
         if not isinstance(value, str) or value not in get_args(hint):
             raise source.error(key, f" = {value!r}: must be one of {', '.join(get_args(hint))}")
         return value
-    if get_origin(hint) is list:
+    if get_origin(hint) in (list, Sequence):
         items = value if isinstance(value, list) else [value]
         return [accepted(item, get_args(hint)[0], f"{key}.{place}", source) for place, item in enumerate(items)]
     if get_origin(hint) is dict and get_args(hint)[1] is not Any and isinstance(value, dict):
@@ -127,7 +127,8 @@ def accepted(value: Any, hint: Any, key: str, source: Source) -> Any:
         return ends[0], ends[1]
     kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (get_origin(hint) or hint,)
     if hint is not Any and not any(_is(value, kind) for kind in kinds):
-        raise source.error(key, f" = {value!r}: must be {_either(NAMES[get_origin(kind) or kind] for kind in kinds)}")
+        allowed = " or ".join(NAMES.get(get_origin(kind) or kind, str(kind)) for kind in kinds)
+        raise source.error(key, f" = {value!r}: must be {allowed}")
     if isinstance(value, int | float):
         _bounded([value], lowest, highest, value, key, source)
     return value
@@ -146,7 +147,3 @@ def _is(value: Any, kind: Any) -> bool:
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, (int, float) if kind is float else kind)
-
-
-def _either(names: Iterable[str]) -> str:
-    return " or ".join(names)

@@ -57,6 +57,8 @@ class Photographs:
     decoded: Decoded
     sides: NDArray[np.int64]
     """LR height and width of every photograph, (N, 2)."""
+    files: list[str]
+    """Every photograph's file, by its name and its bytes' number; where it lies does not matter."""
     scale: int
     degradation: Pipeline | None = None
     """What makes LR anew for every patch."""
@@ -212,7 +214,8 @@ def load_photographs(
     def load(number: int) -> Pair:
         return files[number].load(scale, degraded=degradation is not None)
 
-    return Photographs(Decoded(load, areas, capacity), sides, scale, degradation, augmentation)
+    names = [f"{file.hr.name} {file.hr.stat().st_size}" for file in files]
+    return Photographs(Decoded(load, areas, capacity), sides, names, scale, degradation, augmentation)
 
 
 @dataclass(frozen=True)
@@ -285,6 +288,8 @@ def ahead(make: Callable[[int], Made], numbers: Iterable[int], workers: int = 2)
 
 
 def _photographs(folder: str) -> list[Path]:
+    if not Path(folder).is_dir():
+        raise RecipeError(f"{folder}: is no folder; set data.train and data.validation")
     return sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in PHOTOGRAPHIC)
 
 

@@ -67,11 +67,12 @@ def ranked(
     numbers = np.repeat(np.arange(len(corners)), [len(tiles) for tiles in corners])
     if len(numbers) < parts:
         raise RecipeError(f"difficulty.parts = {parts}: there are only {len(numbers)} patches of {patch}x{patch}")
+    upscale = _upscaler(by, photographs.scale, device)
     kept = cache and cache / f"psnr-{_identity(photographs, by, patch)}.npy"
     if kept and kept.exists():
         reached = np.load(kept)
     else:
-        reached = _psnr(photographs, corners, patch, _upscaler(by, photographs.scale, device), progress)
+        reached = _psnr(photographs, corners, patch, upscale, progress)
         if kept:
             _save(kept, reached)
     order = np.argsort(-reached, kind="stable")
@@ -134,7 +135,8 @@ def _psnr(
 def _identity(photographs: Photographs, by: str, patch: int) -> str:
     """What the PSNR of the tiles depends on, but for where the photographs lie."""
     steps = photographs.degradation.steps if photographs.degradation else []
-    what = json.dumps([by, patch, photographs.scale, steps, photographs.sides.tolist()])
+    judge = by if by == "bicubic" else hashlib.sha256(Path(by).read_bytes()).hexdigest()
+    what = json.dumps([judge, patch, photographs.scale, steps, photographs.files, photographs.sides.tolist()])
     return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 

@@ -12,8 +12,10 @@ stage.before, .after names in `upres.training.actions.ACTIONS`, or tables of a n
 
 from __future__ import annotations
 
+import json
 import math
 import tomllib
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from upres.errors import RecipeError
-from upres.networks import NetworkSpec
+from upres.networks import NETWORKS, NetworkSpec
 from upres.training.actions import ACTIONS
 from upres.training.checked import Count, Factor, Source, Table, accepted, arguments, named
 from upres.training.degradation import checked_steps
@@ -35,6 +37,7 @@ __all__ = [
     "Stage",
     "checked_data",
     "checked_stage",
+    "folders",
     "load_recipe",
     "parsed",
     "read_text",
@@ -170,6 +173,12 @@ def load_recipe(name: str, overrides: list[str] | None = None, *, smoke: bool = 
     return replace(_recipe(table, source), name=Path(name).stem)
 
 
+def folders(train: str | None, validation: str | None) -> list[str]:
+    """Overrides, as `load_recipe` takes them, that name folders of photographs."""
+    given = {"train": train, "validation": validation}
+    return [f"data.{key}={json.dumps(folder, ensure_ascii=False)}" for key, folder in given.items() if folder]
+
+
 def read_text(name: str, kind: Literal["recipe", "search"]) -> str:
     """The text of a TOML file by its path, or of one that ships by its name.
 
@@ -268,6 +277,10 @@ def _recipe(table: Table, source: Source) -> Recipe:
     for number, stage in enumerate(stages):
         if stage.teacher and (data.degradation or stage.scales):
             raise source.error(f"stage.{number}.teacher", ": works without data.degradation and scales only")
+        for name in stage.losses if stage.scales else ():
+            if getattr(LOSSES[name], "one_scale", False):
+                raise source.error(f"stage.{number}.losses.{name}", ": works without scales only")
+    _check_quantised(stages, source)
     return Recipe(spec, data, tuple(stages), accepted(table.get("seed", 0), int, "seed", source))
 
 
@@ -275,12 +288,32 @@ def _network(table: Table, source: Source) -> NetworkSpec:
     options = dict(table)
     if "name" not in options:
         raise source.error("network.name", " is missing")
-    spec = NetworkSpec(options.pop("name"), options)
+    name = options.pop("name")
+    if name not in NETWORKS:
+        raise source.error("network.name", f" = {name!r}: must be one of {', '.join(sorted(NETWORKS))}")
+    spec = NetworkSpec(name, arguments(NETWORKS[name], options, "network", source, every=True))
+    if options.get("scale", 1) < 1:
+        raise source.error("network.scale", f" = {options['scale']}: must be at least 1")
     try:
-        spec.build()
-    except (ValueError, KeyError) as error:
-        raise source.error("network", f": {error}") from None
+        with warnings.catch_warnings(action="ignore"):  # of layers without channels
+            network = spec.build()
+        if not all(parameter.numel() for parameter in network.parameters()):
+            raise ValueError("a layer has no channels")
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, ValueError) as error:
+        raise source.error("network", f": no such network can be made: {error}") from None
     return spec
+
+
+def _check_quantised(stages: list[Stage], source: Source) -> None:
+    """Refuse to change the structure of a network that trains as integers compute."""
+    quantised = False
+    for number, stage in enumerate(stages):
+        for when in ("before", "after"):
+            for place, action in enumerate(getattr(stage, when)):
+                if quantised and action["name"] != "interpolate":
+                    key = f"stage.{number}.{when}.{place}"
+                    raise source.error(key, f": {action['name']} cannot follow quantise; do it before")
+                quantised = quantised or action["name"] == "quantise"
 
 
 def checked_data(table: Table, source: Source) -> Data:
@@ -304,6 +337,9 @@ def checked_stage(table: Any, key: str, source: Source) -> Stage:
     stage = Stage(**arguments(Stage, accepted(table, Table, key, source), key, source))
     if stage.batch % stage.accumulate:
         raise source.error(f"{key}.accumulate", f" = {stage.accumulate}: must divide the batch of {stage.batch}")
+    for name in ("momentum", "beta2"):
+        if getattr(stage, name) == 1:
+            raise source.error(f"{key}.{name}", " = 1: must be below 1")
     schedule = named(SCHEDULES, stage.schedule, f"{key}.schedule", source)
     if schedule["name"] == "one_cycle" and stage.warmup:
         raise source.error(f"{key}.warmup", f" = {stage.warmup}: one_cycle has its own rise; set warmup = 0")

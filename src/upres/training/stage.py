@@ -47,6 +47,9 @@ def trained_part(stage: Stage, network: Network) -> Network:
     part = modules[stage.module]
     if not isinstance(part, Network):
         raise ValueError(f"module = {stage.module}: is a {type(part).__name__}, no network that can be trained alone")
+    frozen = {parameter for name in stage.frozen for parameter in modules[name].parameters()}
+    if frozen.issuperset(part.parameters()):
+        raise ValueError("frozen: leaves nothing to train")
     return part
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from zlib import crc32
 
 from upres.evaluation.ensemble import self_ensemble
 from upres.images import Picture, read, write
@@ -16,7 +17,7 @@ __all__ = ["complete", "drawn"]
 
 def complete(folder: Path, photographs: Photographs) -> bool:
     """Whether the teacher's pictures of all photographs are there."""
-    return all(_place(folder, number).exists() for number in range(len(photographs.sides)))
+    return all(_place(folder, photographs, number).exists() for number in range(len(photographs.sides)))
 
 
 def drawn(
@@ -47,17 +48,17 @@ def drawn(
     rank, world = share
     for done in range(count):
         number = (done + count * rank // world) % count
-        place = _place(folder, number)
+        place = _place(folder, photographs, number)
         if not place.exists():
             write(place, Picture(self_ensemble(upscale, photographs.decoded.load(number)[0])))
         if progress:
             progress(done + 1, count)
 
     def with_target(number: int, pair: Pair) -> Pair:
-        return pair[0], read(_place(folder, number)).rgb8()
+        return pair[0], read(_place(folder, photographs, number)).rgb8()
 
     return replace(photographs, decoded=photographs.decoded.changed(with_target))
 
 
-def _place(folder: Path, number: int) -> Path:
-    return folder / f"{number:06}.png"
+def _place(folder: Path, photographs: Photographs, number: int) -> Path:
+    return folder / f"{number:06}_{crc32(photographs.files[number].encode()):08x}.png"

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import accumulate
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors import SafetensorError
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
@@ -19,7 +24,7 @@ from upres.compression.quantise import unquantised
 from upres.compression.structure import restructured, structure
 from upres.errors import RecipeError, UpresError
 from upres.networks import Network, load
-from upres.networks.checkpoint import save_checkpoint
+from upres.networks.checkpoint import fingerprint, save_checkpoint
 from upres.networks.count import count
 from upres.training.actions import Run, act
 from upres.training.data import Augmentation, Photographs, ahead, load_photographs
@@ -38,6 +43,7 @@ __all__ = ["load_train", "load_validation", "train"]
 
 CHECKPOINT_SECONDS = 60.0
 CALIBRATION = 8  # batches that a quantisation looks at
+SHAVED = 3  # LR pixels of a side of which something is left when the border is shaved
 
 
 def train(
@@ -63,9 +69,12 @@ def train(
 
     Raises:
         RecipeError: if the folders hold no usable photographs, a loss or an action cannot be read or does not fit,
-            or ``out`` belongs to another recipe.
+            ``out`` belongs to another recipe, or its state is damaged, or there is no such accelerator.
         UpresError: if the loss or the weights are not finite; the last good checkpoint stays.
     """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(accelerator, True):
+        raise RecipeError(f"accelerator {accelerator}: PyTorch finds none here; take auto or cpu")
     out.mkdir(parents=True, exist_ok=True)
     training = _Training(recipe, out, accelerator, validate_every, log_every, quiet)
     # Patches are made in threads already, and BLAS's own would wait for each other and for the network's.
@@ -93,6 +102,8 @@ class _Training:
             self.network = restructured(self.network, self.state["network"], self.state["structure"])
         self.done = self.state["step"] if self.state else 0
         """Steps of all stages, by the runs before this one."""
+        self.targets: str = self.state["targets"] if self.state else ""
+        """The folder in ``out`` of what the teacher of the stage has drawn."""
         writes = self.processes.first
         self.log = Log(out, self.done, self.state["seconds"] if self.state else 0.0, writes=writes)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -192,10 +203,12 @@ class _Training:
         """The photographs, with what the stage's teacher draws, if it has one, in place of HR."""
         if not self.recipe.stages[number].teacher:
             return seen
-        folder, (photographs,) = self.out / f"targets_{number}", seen
+        teacher, (photographs,) = self.teachers[number] or self.network, seen
+        if not resumed:
+            self.targets = f"targets_{number}_{fingerprint(teacher)}"
+        folder = self.out / self.targets
         if resumed and not (self.teachers[number] or complete(folder, photographs)):
             raise RecipeError(f"{folder}: pictures are missing that the network drew before this stage; train anew")
-        teacher = self.teachers[number] or self.network
 
         def told(done: int, count: int) -> None:
             self.progress.update(self.task, description=f"teacher draws {done} of {count}")
@@ -212,8 +225,9 @@ class _Training:
             return mean_psnr(network, self.validation)
 
         try:
-            path, run = self.out / f"trials_{number}_{when}.json", _identity(self.recipe)
-            trials = Trials(score, path, run, writes=self.processes.first)
+            files = self.validation.files if self.validation else []
+            run = json.dumps([_identity(self.recipe), files])
+            trials = Trials(score, self.out / f"trials_{number}_{when}.json", run, writes=self.processes.first)
             # Whole batches: all processes have to do the same.
             knows = Run(trials, lambda: [patches(step, (0, 1))[0] for step in range(CALIBRATION)])
             self.network = act(getattr(self.recipe.stages[number], when), self.network, knows)
@@ -231,10 +245,13 @@ class _Training:
             part = trained_part(stage, self.network)
         except ValueError as error:
             raise RecipeError(f"stage.{number}.{error}") from None
+        own, part.scale = part.scale, min(stage.scales or [part.scale])  # of which patches are smallest
         try:
             return Criterion(stage.losses, part, stage.patch * part.scale)
         except ValueError as error:
             raise RecipeError(f"stage.{number}.losses.{error}") from None
+        finally:
+            part.scale = own
 
     def _validate(self, network: nn.Module, step: int, **more: float) -> None:
         if self.validation and self.processes.first:
@@ -264,17 +281,22 @@ class _Training:
             "stage": number,
             "step": total,
             "seconds": self.log.seconds,
+            "targets": self.targets,
             "structure": structure(run.whole),
             **run.state(),
         }
         part = self.out / "state.part"
-        torch.save(state, part)
+        with _written(part), part.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(self.out / "state.pt")
 
     def _save_checkpoint(self, network: Network, step: int) -> None:
         facts = {"recipe": self.recipe.name, "trained": self.log.trained(step, self.recipe.steps)}
         path = self.out / "checkpoint.safetensors"
-        save_checkpoint(path, self.recipe.network, network, facts={**structure(network), **facts})
+        with _written(path):
+            save_checkpoint(path, self.recipe.network, network, facts={**structure(network), **facts})
 
     def _write_card(self) -> None:
         counts = count(unquantised(self.network))
@@ -288,6 +310,17 @@ class _Training:
             **{name: value for name, value in self.log.latest.items() if name in ("psnr", "bicubic")},
         }
         (self.out / "card.json").write_text(json.dumps(card, indent=2) + "\n", "utf-8")
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """What libraries raise where a disk is full, as a sentence."""
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise UpresError(
+            f"{path}: cannot be written ({error}); make room on the disk and run the same command again"
+        ) from error
 
 
 def _sources(stage: Stage, scale: int) -> list[tuple[str, int]]:
@@ -327,7 +360,7 @@ def load_validation(data: Data, scale: int) -> Photographs | None:
     if not data.validation:
         return None
     return load_photographs(
-        data.validation, scale, lr=data.validation_lr, degradation=_degradation(data), memory=data.memory / 4
+        data.validation, scale, SHAVED, lr=data.validation_lr, degradation=_degradation(data), memory=data.memory / 4
     )
 
 
@@ -338,12 +371,12 @@ def _degradation(data: Data) -> Pipeline | None:
 def _identity(recipe: Recipe) -> str:
     """What must not change between the parts of one run."""
     data = {name: value for name, value in asdict(recipe.data).items() if not isinstance(value, str)}
-    stages = [asdict(stage) | {"train": bool(stage.train)} for stage in recipe.stages]
+    stages = [asdict(stage) | {"train": bool(stage.train), "learning_rate": 0} for stage in recipe.stages]
     return json.dumps(
         {
             "network": asdict(recipe.network),
             "data": data,  # but not the folders, which may have moved
-            "stages": stages,
+            "stages": stages,  # but not their rates, which may have been too high
             "seed": recipe.seed,
         },
         sort_keys=True,
@@ -354,7 +387,11 @@ def _resume(out: Path, recipe: Recipe) -> dict[str, Any] | None:
     path = out / "state.pt"
     if not path.exists():
         return None
-    state: dict[str, Any] = torch.load(path, weights_only=True)
-    if state["recipe"] != _identity(recipe):
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        recipe_of_state = state["recipe"]
+    except (EOFError, LookupError, OSError, RuntimeError, TypeError, UnpicklingError) as error:
+        raise RecipeError(f"{path}: is damaged ({error!r:.80}); delete it to begin anew") from None
+    if recipe_of_state != _identity(recipe):
         raise RecipeError(f"{out} holds a run of another recipe: choose another --out or delete it")
     return state

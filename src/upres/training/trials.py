@@ -10,12 +10,13 @@ from typing import Any
 from torch import nn
 
 from upres.evaluation.results import write_text
+from upres.networks.checkpoint import fingerprint
 
 __all__ = ["Trials"]
 
 
 class Trials:
-    """A score that remembers: after a kill, what asks again for the same networks in the same order gets the same.
+    """A score that remembers: after a kill, who asks again for a network of the same weights gets the same.
 
     Pruning by validation tries hundreds of networks, which takes hours, and which ones depends on the scores alone.
 
@@ -28,15 +29,14 @@ class Trials:
 
     def __init__(self, score: Callable[[nn.Module], float], path: Path, run: str, *, writes: bool = True) -> None:
         self._score, self._path, self._run, self._writes = score, path, run, writes
-        kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {"run": run, "scores": []}
-        self._scores: list[float] = kept["scores"] if kept["run"] == run else []
-        self._asked = 0
+        kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {"run": ""}
+        self._scores: dict[str, float] = kept["scores"] if kept["run"] == run else {}
 
     def __call__(self, network: nn.Module) -> float:
-        """The score of the next network."""
-        if self._asked == len(self._scores):
-            self._scores.append(self._score(network))
+        """The score of a network."""
+        asked = fingerprint(network)
+        if asked not in self._scores:
+            self._scores[asked] = self._score(network)
             if self._writes:
                 write_text(self._path, json.dumps({"run": self._run, "scores": self._scores}))
-        self._asked += 1
-        return self._scores[self._asked - 1]
+        return self._scores[asked]

@@ -31,6 +31,8 @@ class Adversarial(Loss):
         rate: its learning rate, as a factor to the stage's.
     """
 
+    one_scale = True
+
     def __init__(
         self,
         *,

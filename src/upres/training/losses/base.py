@@ -29,6 +29,8 @@ class Loss(nn.Module):
 
     watched: tuple[str, ...] = ()
     """Names of the network's modules whose outputs the loss needs."""
+    one_scale = False
+    """Whether it is made for the scale of the network, and not for those of stages that draw one for every step."""
 
     def prepare(self, network: nn.Module, side: int) -> None:  # noqa: ARG002
         """Before a stage: read what is needed from files, and see whether the network and the patches fit.

@@ -32,6 +32,8 @@ class Distillation(Loss):
         ValueError: if the two lists of layers differ in length.
     """
 
+    one_scale = True
+
     def __init__(
         self,
         *,
@@ -66,6 +68,8 @@ class Distillation(Loss):
             network.train(training)
             self.teacher(lr)
         watch.close()
+        for name in {*self.watched} - watch.outputs.keys() | {*self.teacher_layers} - self.watch.outputs.keys():
+            raise ValueError(f"{name} gives nothing by itself; name a module in it")
         for ours, theirs in zip(self.watched, self.teacher_layers, strict=True):
             mine, wanted = (
                 tuple(self._compared(x).shape[1:]) for x in (watch.outputs[ours], self.watch.outputs[theirs])

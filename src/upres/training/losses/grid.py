@@ -21,15 +21,16 @@ class Grid(Loss):
     """
 
     def prepare(self, network: nn.Module, side: int) -> None:
-        """See `Loss.prepare`: the scale is the network's."""
+        """See `Loss.prepare`: patches must not be too small."""
         super().prepare(network, side)
-        self.scale = int(network.scale)  # type: ignore[arg-type]
-        if side < CELLS * self.scale:
-            raise ValueError(f"needs LR patches of {CELLS} pixels or more, not {side // self.scale}")
+        patch = side // int(network.scale)  # type: ignore[arg-type]
+        if patch < CELLS:
+            raise ValueError(f"needs LR patches of {CELLS} pixels or more, not {patch}")
 
     def forward(self, batch: Batch) -> Tensor:
         """See `Loss.forward`."""
-        subpixels = F.pixel_unshuffle(batch.sr - batch.hr, self.scale)  # (N, 3·scale², H, W)
+        scale = batch.hr.shape[-1] // batch.lr.shape[-1]
+        subpixels = F.pixel_unshuffle(batch.sr - batch.hr, scale)  # (N, 3·scale², H, W)
         means = F.avg_pool2d(subpixels, CELLS, stride=CELLS // 2)
-        places = means.reshape(len(means), -1, self.scale**2, *means.shape[2:])
+        places = means.reshape(len(means), -1, scale**2, *means.shape[2:])
         return (places - places.mean(2, keepdim=True)).abs().mean()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from upres.evaluation.fetch import fetch_parameters
+from upres.networks.load import read_tensors
 
 __all__ = ["VGG", "Architecture", "layer_names", "vgg"]
 
@@ -93,7 +91,7 @@ def vgg(architecture: Architecture, last: str, weights: str = "") -> VGG:
         UpresError: if the weights cannot be fetched.
     """
     path = Path(weights) if weights else fetch_parameters(architecture)
-    state = {name.removeprefix("features."): tensor for name, tensor in _read(path).items()}
+    state = {name.removeprefix("features."): tensor for name, tensor in read_tensors(path)[1].items()}
     places = sorted({int(name.removesuffix(".weight")) for name in state if re.fullmatch(r"\d+\.weight", name)})
     own_input = bool(places) and state[f"{places[0]}.weight"].shape[2:] == (1, 1)
     with torch.random.fork_rng(devices=[]):  # what else is drawn must not depend on whether this is in the cache
@@ -106,19 +104,13 @@ def vgg(architecture: Architecture, last: str, weights: str = "") -> VGG:
         f"{our}.{kind}": state[f"{place}.{kind}"]
         for our, place in zip(ours, places, strict=False)
         for kind in ("weight", "bias")
+        if f"{place}.{kind}" in state
     }
+    own = network.state_dict()
+    if missing := [name for name in own if name.startswith("layers.") and name not in named]:
+        raise ValueError(f"{path}: is not of {architecture}: it has no {missing[0].removeprefix('layers.')}")
     try:
-        network.load_state_dict(network.state_dict() | named)
+        network.load_state_dict(own | named)
     except RuntimeError as error:
         raise ValueError(f"{path}: is not of {architecture}: {error}") from None
     return network.eval().requires_grad_(False)
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path}: not readable weights of VGG ({error})") from None
-    return state
