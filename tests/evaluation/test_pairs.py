@@ -61,6 +61,13 @@ def test_lr_in_a_folder_of_its_own(tmp_path: Path) -> None:
         wrong.load()
 
 
+def test_an_image_that_is_smaller_than_the_scale_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "dot.png", Picture(np.zeros((1, 3, 3), np.uint8)))
+    (pair,) = find_pairs(tmp_path, 2)
+    with pytest.raises(ImageError, match=r"dot\.png: is 3x1, too small to be reduced by 2"):
+        pair.load()
+
+
 def test_what_is_missing_or_double_is_said(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no such folder"):
         find_pairs(tmp_path / "none", 2)

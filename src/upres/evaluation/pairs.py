@@ -35,6 +35,8 @@ class Pair:
             ImageError: if a file cannot be read, or the sizes do not fit.
         """
         hr = read(self.hr).rgb8()
+        if min(hr.shape[:2]) < self.scale:
+            raise ImageError(f"{self.hr}: is {hr.shape[1]}x{hr.shape[0]}, too small to be reduced by {self.scale}")
         if self.lr is None:
             return make_lr(hr, self.scale)
         lr = read(self.lr).rgb8()
