@@ -1,4 +1,5 @@
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -91,12 +92,17 @@ def test_folders_report_bad_files_at_the_end(picture: Path) -> None:
     ("words", "says"),
     [
         (["none.png"], "no such file"),
+        ([""], "no such file"),
+        (["--effort-map", "{}", "--overwrite", "-m", "auto", "{}"], "the picture or its result"),
+        (["--effort-map", "{}", "-m", "auto", "-o", "other.webp", "{}"], "the picture or its result"),
+        (["--effort-map", "map", "-m", "auto", "{}"], "cannot tell the format"),
         (["--scale", "0", "{}"], "above 0"),
         (["--scale", "nan", "{}"], "above 0"),
         (["--size", "12", "{}"], "WIDTHxHEIGHT"),
         (["--size", "0x5", "{}"], "at least 1"),
         (["--size", "5x5", "--scale", "2", "{}"], "not both"),
         (["--effort", "101", "{}"], "'--effort'"),
+        (["--effort", "nan", "{}"], "--effort must be 0 to 100"),
         (["--effort", "50", "{}"], "fast is one network"),
         (["--budget", "2s", "{}"], "fast is one network"),
         (["--effort", "50", "--budget", "2s", "{}"], "not both"),
@@ -112,7 +118,7 @@ def test_folders_report_bad_files_at_the_end(picture: Path) -> None:
         (["eval", "none", "-d", "."], "choose one of"),
         (["eval", "fast_x2", "-d", "nowhere"], "nowhere"),
         (["train", "none", "-o", "x"], "no recipe is called"),
-        (["export", "none.safetensors", "a.onnx"], "not a readable"),
+        (["export", "none.safetensors", "a.onnx"], "there is no such file"),
         (["train", "fast_x2", "-o", "/dev/null/run"], "/dev/null/run"),
     ],
 )
@@ -121,6 +127,15 @@ def test_wrong_usage_is_status_2_and_one_sentence(picture: Path, words: list[str
     assert result.exit_code == 2, result.output
     assert says in " ".join(result.output.replace("│", " ").split())
     assert "Traceback" not in result.output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is a device of Linux")
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full"])
+def test_lines_that_cannot_be_written_cost_no_picture(picture: Path, closed: str) -> None:
+    (picture.parent / "bad.jpg").write_bytes(b"nothing")
+    command = shlex.join([*UPRES, str(picture.parent), "-s", "2", "--jobs", "1"])
+    assert subprocess.run(f"{command} {closed}", shell=True, check=False).returncode == 1
+    assert read(picture.with_name("photo_x2.png")).pixels.shape == (74, 102, 3)
 
 
 @pytest.mark.parametrize(

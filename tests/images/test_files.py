@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,18 @@ import pytest
 import pyvips
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from upres.errors import ImageError
-from upres.images import FORMATS, Metadata, Picture, read, read_size, write, write_bands
+from upres.images import FORMATS, Metadata, Picture, read, read_rows, read_size, write, write_bands
 from upres.images.exif import parse
 from upres.images.write import notices_of
 
 LOSSLESS = {"png": None, "tiff": None, "webp": 100, "avif": 100}
+
+
+def png_chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
 def srgb() -> bytes:
@@ -232,6 +237,62 @@ def test_animations_of_other_formats_too(tmp_path: Path, photograph: Any, form: 
     assert "2 frames" in picture.notices[0]
 
 
+def test_further_pictures_and_gain_maps_of_jpegs_too(tmp_path: Path, photograph: Any) -> None:
+    view = Image.fromarray(photograph)
+    view.save(tmp_path / "a.mpo", save_all=True, append_images=[view, view])
+    assert read(tmp_path / "a.mpo").notices == ("has 3 frames; only the first is upscaled",)
+    image = pyvips.Image.new_from_array(photograph).copy(interpretation="srgb")
+    image.colourspace("scrgb").uhdrsave(str(tmp_path / "hdr.jpg"))
+    assert read(tmp_path / "hdr.jpg").notices == ("has 2 frames; only the first is upscaled",)
+    assert np.array_equal(read(tmp_path / "hdr.jpg").pixels, pyvips.Image.jpegload(str(tmp_path / "hdr.jpg")).numpy())
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "is_said"),
+    [
+        (b"gAMA", struct.pack(">I", 45455), False),
+        (b"gAMA", struct.pack(">I", 100000), True),
+        (b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000), False),
+        (b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000), True),  # Display P3
+        (b"cICP", bytes([1, 13, 0, 1]), False),
+        (b"cICP", bytes([9, 16, 0, 1]), True),  # BT.2100 PQ
+    ],
+)
+def test_a_png_with_a_gamma_or_primaries_of_its_own_says_that_they_go(
+    tmp_path: Path, of_kind: Any, name: bytes, data: bytes, is_said: bool
+) -> None:
+    write(tmp_path / "a.png", Picture(of_kind(3, np.uint8)))
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[:33] + png_chunk(name, data) + content[33:])
+    assert [notice[:33] for notice in read(tmp_path / "a.png").notices] == [
+        "states a gamma or primaries of it"
+    ] * is_said
+    profiled = content[:33] + png_chunk(b"sRGB", b"\0") + png_chunk(b"gAMA", bytes(4)) + content[33:]
+    (tmp_path / "a.png").write_bytes(profiled)
+    assert read(tmp_path / "a.png").notices == ()
+
+
+def test_texts_of_a_png_are_said_to_go_but_not_xmp_which_stays(tmp_path: Path, of_kind: Any) -> None:
+    write(tmp_path / "a.png", Picture(of_kind(3, np.uint8), Metadata(xmp=b"<x:xmpmeta/>")))
+    assert read(tmp_path / "a.png").notices == ()
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Title", "Cat")
+    Image.fromarray(of_kind(3, np.uint8)).save(tmp_path / "a.png", pnginfo=texts)
+    assert read(tmp_path / "a.png").notices == ("holds texts; they are left out",)
+
+
+def test_xmp_states_the_size_of_the_result_and_that_it_is_upright(tmp_path: Path, of_kind: Any) -> None:
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><d exif:PixelXDimension="9" tiff:Orientation="6" exif:ISO="9"/>'
+        b"<exif:PixelYDimension>9</exif:PixelYDimension><tiff:Orientation>6</tiff:Orientation></x:xmpmeta>"
+    )
+    Image.fromarray(of_kind(3, np.uint8)).save(tmp_path / "a.jpg", xmp=xmp)
+    write(tmp_path / "b.png", read(tmp_path / "a.jpg"))
+    made = read(tmp_path / "b.png").metadata.xmp or b""
+    for stated in (b'XDimension="51"', b"YDimension>37<", b'Orientation="1"', b"Orientation>1<", b'ISO="9"'):
+        assert stated in made
+
+
 def test_the_content_decides_not_the_name(tmp_path: Path, of_kind: Any) -> None:
     write(tmp_path / "a.png", Picture(of_kind(3, np.uint8)))
     (tmp_path / "a.png").rename(tmp_path / "a.jpg")
@@ -251,6 +312,53 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, photograph: Any, form: str)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     with pytest.raises(ImageError, match="damaged or cut short"):
         read(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_jpeg_that_lacks_data_in_the_middle_is_refused(
+    tmp_path: Path, photograph: Any, options: dict[str, Any], orientation: int
+) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(photograph).save(path, exif=some_exif(orientation), **options)
+    content = path.read_bytes()
+    start = content.index(b"\xff\xda") + 14
+    length = len(content) - start
+    path.write_bytes(content[: start + length // 4] + content[start + length // 2 :])
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        read(path)
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        read_rows(path).rows.window(0, 240 if orientation == 6 else 176)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_bytes_too_many_in_a_jpeg_are_no_damage(tmp_path: Path, photograph: Any, orientation: int) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(photograph).save(path, exif=some_exif(orientation), restart_marker_rows=1)
+    whole, content = read(path).pixels, path.read_bytes()
+    for marker in (b"\xff\xc4", b"\xff\xd5", b"\xff\xd9"):  # in the header, in the middle, at the end
+        place = content.rindex(marker)
+        path.write_bytes(content[:place] + bytes(5) + content[place:])
+        assert np.array_equal(read(path).pixels, whole)
+        assert np.array_equal(read_rows(path).rows.window(0, len(whole)), whole)
+
+
+def test_jpegs_that_are_decoded_at_the_same_time_are_judged_each_alone(tmp_path: Path, photograph: Any) -> None:
+    path = tmp_path / "whole.jpg"
+    Image.fromarray(photograph).save(path, restart_marker_rows=1)
+    content = path.read_bytes()
+    place = content.index(b"\xff\xd5")
+    (tmp_path / "more.jpg").write_bytes(content[:place] + bytes(5) + content[place:])
+    (tmp_path / "less.jpg").write_bytes(content[: place - 99] + content[place:])
+
+    def is_read(name: str) -> bool:
+        try:
+            return len(read(tmp_path / name).pixels) == 176
+        except ImageError:
+            return False
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(is_read, ["more.jpg", "less.jpg", "whole.jpg"] * 40)) == [True, False, True] * 40
 
 
 @pytest.mark.parametrize(
@@ -286,15 +394,12 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
     header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
     bomb = (
         b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
-        + chunk(b"IEND", b"")
+        + png_chunk(b"IHDR", header)
+        + png_chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + png_chunk(b"IEND", b"")
     )
     (tmp_path / "bomb.png").write_bytes(bomb)
     with pytest.raises(ImageError, match=r"3600 megapixels.*--max-megapixels"):
@@ -306,6 +411,25 @@ def test_the_limit_can_be_set(tmp_path: Path, of_kind: Any) -> None:
     with pytest.raises(ImageError, match="limit"):
         read(tmp_path / "a.png", max_megapixels=0.001)
     assert read(tmp_path / "a.png", max_megapixels=0.002).pixels.shape == (37, 51, 1)
+
+
+@pytest.mark.parametrize(("form", "frames"), [("bmp", 1), ("avif", 2)])
+def test_no_library_has_a_limit_of_its_own(
+    tmp_path: Path, of_kind: Any, monkeypatch: pytest.MonkeyPatch, form: str, frames: int
+) -> None:
+    image = Image.fromarray(of_kind(3, np.uint8))
+    image.save(tmp_path / f"a.{form}", save_all=frames > 1, append_images=[image] * (frames - 1))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert read(tmp_path / f"a.{form}").pixels.shape == (37, 51, 3)
+
+
+def test_lab_of_16_bits_is_read_and_of_8_bits_refused(tmp_path: Path, photograph: Any) -> None:
+    image = pyvips.Image.new_from_array(photograph).copy(interpretation="srgb")
+    image.colourspace("labs").write_to_file(str(tmp_path / "16.tif"))
+    assert np.abs(read(tmp_path / "16.tif").pixels / 257 - photograph).max() < 1
+    Image.new("LAB", (4, 4)).save(tmp_path / "8.tif")
+    with pytest.raises(ImageError, match="Lab of 8 bits; convert it"):
+        read(tmp_path / "8.tif")
 
 
 def test_float_samples_are_refused_not_reduced(tmp_path: Path) -> None:

@@ -47,6 +47,23 @@ def test_names_that_would_clash_are_refused_and_one_file_is_done_once(folder: Pa
     assert len({job.target for job in collect([str(folder)], mark="_x4")}) == 5
 
 
+def test_a_clash_is_seen_however_paths_are_spelled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    for other in (str(folder / "b.jpg"), "inner/../b.jpg"):
+        assert [job.target.name for job in collect(["b.PNG", other], mark="_x4")] == ["b_PNG_x4.png", "b_jpg_x4.png"]
+    (folder / "b.JPG").touch()
+    (folder / "inner" / "b.JPG").touch()
+    with pytest.raises(ImageError, match="would both become"):
+        collect(["b.JPG", "inner/b.JPG"], mark="_x4", output=Path("inner/../out"))
+
+
+def test_an_empty_name_is_not_the_current_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    for names in ([""], ["a.jpg", ""]):
+        with pytest.raises(ImageError, match="'': there is no such file"):
+            collect(names, mark="_x4")
+
+
 def test_outputs_that_make_no_sense_are_refused(folder: Path) -> None:
     with pytest.raises(ImageError, match=r"upres writes .png, .jpeg"):
         collect([str(folder / "a.jpg")], mark="_x4", output=folder / "z.heic")

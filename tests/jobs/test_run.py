@@ -38,6 +38,8 @@ def test_existing_targets_are_skipped_unless_told(tmp_path: Path, of_kind: Any, 
     (result,) = run([job], upscaler)
     assert result.skipped
     assert (tmp_path / "b.png").read_bytes() == b"precious"
+    (result,) = run([Job(tmp_path / "a.png", tmp_path / "nowhere" / ".." / "b.png")], upscaler)
+    assert result.skipped
     (result,) = run([job], upscaler, overwrite=True, strip=True)
     assert not result.skipped
     assert read(tmp_path / "b.png").metadata == Metadata()
@@ -98,6 +100,30 @@ def test_without_branches_there_is_no_map_and_no_picture(tmp_path: Path, of_kind
     (result,) = run([Job(tmp_path / "a.png", tmp_path / "b.png")], upscaler, effort_map=tmp_path / "map.png")
     assert "one network alone" in str(result.error)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_map_replaces_neither_the_picture_nor_what_it_must_not(
+    tmp_path: Path, of_kind: Any, two_branches: Path
+) -> None:
+    write(tmp_path / "a.png", Picture(of_kind(3, np.uint8)))
+    (tmp_path / "c.png").write_bytes(b"precious")
+    content = (tmp_path / "a.png").read_bytes()
+    job, upscaler = Job(tmp_path / "a.png", tmp_path / "b.png"), Upscaler(two_branches, scale=2)
+    for name, overwrite, says in (
+        ("a.png", True, "is the picture or its result"),
+        ("nowhere/../b.png", True, "is the picture or its result"),
+        ("c.png", False, "--overwrite to replace it"),
+        ("nowhere/../c.png", False, "--overwrite to replace it"),
+        ("map.xyz", False, "cannot tell the format"),
+    ):
+        (result,) = run([job], upscaler, effort_map=tmp_path / name, overwrite=overwrite)
+        assert says in str(result.error)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "c.png"]
+    assert (tmp_path / "a.png").read_bytes() == content
+    assert (tmp_path / "c.png").read_bytes() == b"precious"
+    (result,) = run([job], upscaler, effort_map=tmp_path / "c.png", overwrite=True)
+    assert result.error is None
+    assert read(tmp_path / "c.png").pixels.shape == (37, 51, 3)
 
 
 def test_stopping_leaves_no_partial_files(tmp_path: Path, photograph: Any, upscaler: Upscaler) -> None:

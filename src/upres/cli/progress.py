@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -29,7 +30,8 @@ class Report:
         self.shares: dict[Job, float] = {}
         self.lock = threading.Lock()
         self.bar: Any = None
-        self.bar_from = time.monotonic() + PATIENCE if sys.stderr.isatty() and not quiet else float("inf")
+        terminal = sys.stderr is not None and sys.stderr.isatty()  # None if the shell closed it
+        self.bar_from = time.monotonic() + PATIENCE if terminal and not quiet else float("inf")
 
     def __enter__(self) -> Report:
         return self
@@ -78,16 +80,21 @@ class Report:
 
                 self.bar.console.print(Text.assemble((f"{word:8}", colour), text), soft_wrap=True)
             else:
-                typer.echo(typer.style(f"{word:8}", colour or None) + text, err=True)
+                _say(typer.style(f"{word:8}", colour or None) + text)
 
     def errors(self, debug: bool) -> None:
         """Say, after everything, what failed and why."""
         if self.failures and self.total > 1:
-            typer.echo(f"upres: {len(self.failures)} of {self.total} pictures failed:", err=True)
+            _say(f"upres: {len(self.failures)} of {self.total} pictures failed:")
         for failure in self.failures:
             if debug and failure.error is not None:
-                typer.echo("".join(traceback.format_exception(failure.error)), err=True)
-            typer.echo(f"upres: {failure.error}", err=True)
+                _say("".join(traceback.format_exception(failure.error)))
+            _say(f"upres: {failure.error}")
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # a line that cannot be written costs no picture
+        typer.echo(text, err=True)
 
 
 def _started_bar(total: int) -> Any:

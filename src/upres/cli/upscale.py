@@ -96,7 +96,7 @@ def command(
     """
     from upres.cli.progress import Report
     from upres.errors import UpresError
-    from upres.jobs import collect, run
+    from upres.jobs import check_effort_map, collect, run
     from upres.runtime import Upscaler
     from upres.runtime.upscaler import MAX_SCALE
 
@@ -108,6 +108,8 @@ def command(
         raise typer.BadParameter(f"--scale must be above 0 and at most {MAX_SCALE}")
     if not max_megapixels > 0:
         raise typer.BadParameter("--max-megapixels must be above 0")
+    if effort is not None and math.isnan(effort):
+        raise typer.BadParameter("--effort must be 0 to 100")
     if effort is not None and budget is not None:
         raise typer.BadParameter("give --effort or --budget, not both")
     seconds = _seconds(budget) if budget is not None else None
@@ -128,6 +130,7 @@ def command(
         if effort_map:
             if len(work) > 1:
                 raise UpresError(f"--effort-map draws one picture, and there are {len(work)}")
+            check_effort_map(effort_map, work[0], overwrite=overwrite)
             upscaler.check_branches(2 if fit else scale)  # of a size, only the picture will tell the scale
     except UpresError as error:
         if debug:

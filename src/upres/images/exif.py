@@ -1,13 +1,17 @@
-"""EXIF: out of every format into one block, made true for the new picture."""
+"""EXIF: out of every format into one block, made true for the new picture; and XMP, which repeats parts of it."""
 
 from __future__ import annotations
 
+import re
 import struct
 import warnings
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PREFIX", "as_bytes", "exif_of_tiff", "parse", "resized", "resolution", "upright", "with_resolution"]
+__all__ = [
+    *("PREFIX", "as_bytes", "exif_of_tiff", "parse"),
+    *("resized", "resolution", "restated", "upright", "with_resolution"),
+]
 
 DESCRIPTION, MAKE, MODEL, ORIENTATION = 0x10E, 0x10F, 0x110, 0x112
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x11A, 0x11B, 0x128
@@ -53,6 +57,13 @@ def upright(block: bytes | None) -> bytes | None:
 def resized(block: bytes, height: int, width: int) -> bytes:
     """The block with the picture's size, where it states one, changed."""
     return _changed(block, {PIXEL_WIDTH: width, PIXEL_HEIGHT: height})
+
+
+def restated(xmp: bytes, values: dict[str, int]) -> bytes:
+    """The XMP with the values of some numeric properties, where it states them, changed."""
+    for name, value in values.items():
+        xmp = re.sub(rf"(\b{name}\s*(?:=\s*[\"']|>)\s*)\d+".encode(), rb"\g<1>%d" % value, xmp)
+    return xmp
 
 
 def _changed(block: bytes, values: dict[int, int]) -> bytes:

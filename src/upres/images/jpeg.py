@@ -1,4 +1,4 @@
-"""How good a JPEG is, from the quantisation table in its header.
+"""How good a JPEG is, from the quantisation table in its header; and how many pictures its file holds.
 
 Pillow's ``quantization`` is that table, too, but to open a file with it brings a limit of pixels, warnings, and errors
 of many kinds; the few segments before the pixels are quickly walked through.
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["jpeg_quality", "table_quality"]
+from upres.images.exif import parse
+
+__all__ = ["frame_count", "jpeg_quality", "table_quality"]
 
 # Luma at quality 50: ITU-T T.81 (09/92), Annex K, table K.1.
 STANDARD = np.array(
@@ -35,8 +37,9 @@ DIAGONALS = np.indices((8, 8)).sum(0).ravel()
 ROWS = np.arange(64) // 8
 ZIGZAG = np.lexsort((np.where(DIAGONALS % 2, ROWS, -ROWS), DIAGONALS))  # T.81, figure A.6: where the k-th value belongs
 
-START, SCAN, TABLES, FILL = 0xD8, 0xDA, 0xDB, 0xFF
+START, SCAN, TABLES, APP2, FILL = 0xD8, 0xDA, 0xDB, 0xE2, 0xFF
 FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # baseline to arithmetic; the others are no frames
+MULTI_PICTURE, NUMBER_OF_IMAGES = b"MPF\0", 0xB001
 MOST_SEGMENTS = 4096  # of 64 KiB each; no file needs more before its pixels
 
 
@@ -56,6 +59,21 @@ def jpeg_quality(source: Path | str | bytes) -> int | None:
     except (OSError, ValueError, IndexError, struct.error):
         return None
     return None if table is None else table_quality(table)
+
+
+def frame_count(path: Path) -> int:
+    """How many pictures a JPEG file holds: further views, previews or a gain map may follow the first.
+
+    As its multi-picture index (CIPA DC-007, 5.2.3) states; 1 where there is none.
+    """
+    try:
+        with path.open("rb") as file:
+            for marker, body in _segments(file):
+                if marker == APP2 and body.startswith(MULTI_PICTURE):
+                    return int(parse(body.removeprefix(MULTI_PICTURE)).get(NUMBER_OF_IMAGES, 1))
+    except (OSError, ValueError, TypeError, struct.error):
+        pass
+    return 1
 
 
 def table_quality(table: Sequence[int] | NDArray[Any]) -> int | None:
@@ -83,11 +101,23 @@ def _scaled(quality: int, largest: float) -> NDArray[np.int64]:
 
 
 def _luma_table(file: BinaryIO) -> NDArray[np.int64] | None:
-    """The table of the first component, walking from segment to segment up to the first scan."""
+    """The table of the first component."""
     tables: dict[int, NDArray[np.int64]] = {}
     number = 0
+    for marker, body in _segments(file):
+        if marker == SCAN:
+            return tables.get(number)
+        if marker == TABLES:
+            tables |= _tables(body)
+        elif marker in FRAMES:
+            number = body[8]
+    return None
+
+
+def _segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Marker and body of the segments up to the first scan."""
     if file.read(2) != bytes([FILL, START]):
-        return None
+        return
     for _ in range(MOST_SEGMENTS):
         prefix, marker = file.read(2)
         if marker == FILL:
@@ -96,15 +126,9 @@ def _luma_table(file: BinaryIO) -> NDArray[np.int64] | None:
         (length,) = struct.unpack(">H", file.read(2))
         if prefix != FILL or length < 2:
             break
+        yield marker, file.read(length - 2)
         if marker == SCAN:
-            return tables.get(number)
-        if marker == TABLES:
-            tables |= _tables(file.read(length - 2))
-        elif marker in FRAMES:
-            number = file.read(length - 2)[8]
-        else:
-            file.seek(length - 2, io.SEEK_CUR)
-    return None
+            break
 
 
 def _tables(segment: bytes) -> dict[int, NDArray[np.int64]]:

@@ -22,6 +22,8 @@ __all__ = ["from_pillow", "to_pillow"]
 def from_pillow(image: Image.Image) -> Picture:
     """A Pillow image's pixels, turned upright, and metadata; palettes, 1-bit, CMYK become grey or RGB.
 
+    A colour that stands for transparency becomes alpha.
+
     Of an opened JPEG, as long as it is Pillow's ``JpegImageFile``, also its quality.
 
     Raises:
@@ -46,15 +48,15 @@ def from_pillow(image: Image.Image) -> Picture:
         raise ImageError(f"Pillow images of mode {image.mode} have no fixed range; give a uint16 or float32 array")
     if image.mode == "CMYK":
         image, metadata = _from_cmyk(image, metadata.icc), replace(metadata, icc=None)
-    elif image.mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    elif image.mode == "1":
-        image = image.convert("L")
-    elif image.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "I;16L", "I;16B"):
-        image = image.convert({"PA": "RGBA", "RGBa": "RGBA", "La": "LA"}.get(image.mode, "RGB"))
+    elif image.mode in ("1", "L", "LA", "La"):
+        image = image.convert("LA" if image.has_transparency_data else "L")
+    elif not image.mode.startswith("I;16"):
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     pixels = np.asarray(image)
     if image.mode.startswith("I;16"):
         pixels = pixels.astype(np.uint16)
+        if "transparency" in image.info:
+            pixels = np.dstack([pixels, np.where(pixels == image.info["transparency"], 0, 65535).astype(np.uint16)])
     return Picture(pixels if pixels.ndim == 3 else pixels[..., None], metadata, jpeg_quality=quality)
 
 
@@ -79,7 +81,7 @@ def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
         converted = ImageCms.profileToProfile(
             image, ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB"), outputMode="RGB"
         )
-    except ImageCms.PyCMSError as error:
+    except (ImageCms.PyCMSError, OSError) as error:
         raise ImageError(f"the image's colour profile cannot be used: {error}") from None
     assert converted is not None
     return converted

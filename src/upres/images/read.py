@@ -7,11 +7,10 @@ BMP and animated AVIF, which libvips' wheel does not.
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import struct
-import warnings
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upres.errors import ImageError
-from upres.images.exif import exif_of_tiff, parse, resolution, upright
-from upres.images.jpeg import jpeg_quality
+from upres.images.chunks import png_chunks, png_notices
+from upres.images.exif import exif_of_tiff, parse, resolution, restated, upright
+from upres.images.jpeg import frame_count, jpeg_quality
 from upres.images.picture import Metadata, Picture
 from upres.images.rows import Rows
 
@@ -31,13 +31,14 @@ __all__ = ["MAX_MEGAPIXELS", "Source", "read", "read_rows", "read_size"]
 
 MAX_MEGAPIXELS = 500.0
 
-YCBCR, JPEG_COMPRESSIONS = 6, (6, 7)  # TIFF's codes
-CHUNK_LENGTHS = {b"pHYs": 9, b"acTL": 8}
-
+YCBCR, CIELAB, JPEG_COMPRESSIONS = 6, 8, (6, 7)  # TIFF's codes
 BAND = 64  # rows that are decoded at once
 
+MISSING = re.compile(r"VipsJpeg: .*(premature end|bad \w+ code|instead of RST)", re.IGNORECASE)  # in libjpeg's words
+DECODING_JPEG = threading.Lock()  # libvips collects the messages of all threads in one place
+
 # libvips' names for its loaders, and the formats that upres reads with them.
-LOADERS = {"Png": "png", "Jpeg": "jpeg", "Webp": "webp", "Heif": "avif", "Tiff": "tiff", "Nsgif": "gif"}
+LOADERS = {"Png": "png", "Jpeg": "jpeg", "Uhdr": "jpeg", "Webp": "webp", "Heif": "avif", "Tiff": "tiff", "Nsgif": "gif"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def read(path: Path | str, *, max_megapixels: float = MAX_MEGAPIXELS) -> Picture
         if kind := _kind_for_pillow(path):
             return _read_with_pillow(path, kind, max_megapixels)
         image, facts = _described_by_vips(path, max_megapixels)
-        pixels: NDArray[Any] = image.numpy()
+        with _none_missing(facts[1]):
+            pixels: NDArray[Any] = image.numpy()
         return Picture(pixels if pixels.ndim == 3 else pixels[..., None], *facts)
 
 
@@ -90,7 +92,7 @@ def read_rows(path: Path | str, *, max_megapixels: float = MAX_MEGAPIXELS) -> So
         image, facts = _described_by_vips(path, max_megapixels)
         dtype = np.dtype(np.uint8 if image.format == "uchar" else np.uint16)
         shape = (image.height, image.width, image.bands)
-        return Source(Rows(shape, dtype, _decoded(path, image, dtype)), *facts)
+        return Source(Rows(shape, dtype, _bands(path, facts[1], image, dtype)), *facts)
 
 
 def read_size(path: Path | str, *, max_megapixels: float = MAX_MEGAPIXELS) -> tuple[int, int]:
@@ -121,9 +123,9 @@ def _image_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from None
     except pyvips.Error as error:
-        lines = str(error).strip().splitlines()
+        detail = str(error).strip().rpartition("\n")[2].strip()
         raise ImageError(
-            f"{path}: cannot be decoded; it may be damaged or cut short ({lines[-1] if lines else 'no details'})"
+            f"{path}: cannot be decoded; it may be damaged or cut short ({detail or 'no details'})"
         ) from None
 
 
@@ -151,7 +153,8 @@ def _open_with_vips(path: Path, max_megapixels: float) -> tuple[Any, str]:
     options = {"unlimited": True} if kind in ("png", "jpeg", "avif", "tiff") else {}
     if kind == "tiff":
         _check_tiff(path)
-    image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error", **options)
+    # A JPEG with a gain map is read without it.
+    image = pyvips.Operation.call(name.replace("Uhdr", "Jpeg"), source, access="sequential", fail_on="error", **options)
     _check_size(path, image.width, image.height, max_megapixels)
     return image, kind
 
@@ -159,23 +162,45 @@ def _open_with_vips(path: Path, max_megapixels: float) -> tuple[Any, str]:
 def _described_by_vips(path: Path, max_megapixels: float) -> tuple[Any, tuple[Any, ...]]:
     """The picture, upright, of samples that upres holds, not yet decoded; and what follows pixels in `Picture`."""
     image, kind = _open_with_vips(path, max_megapixels)
-    chunks = _png_chunks(path) if kind == "png" else {}
+    chunks = png_chunks(path) if kind == "png" else {}
     exif = exif_of_tiff(path) if kind == "tiff" else _blob(image, "exif-data")
+    xmp = _blob(image, "xmp-data")
     metadata = Metadata(
         exif=upright(exif),
-        xmp=_upright_xmp(_blob(image, "xmp-data")),
+        xmp=None if xmp is None else restated(xmp, {"tiff:Orientation": 1}),
         dpi=_dpi(path, image, kind, chunks) or resolution(parse(exif)),
     )
-    notices = _page_notice(image, kind, chunks)
+    notices = _page_notice(path, image, kind, chunks) + png_notices(chunks)
     if image.get_typeof("orientation") and image.get("orientation") > 1:
-        image = image.copy_memory().autorot()  # rows come in order from the file, turning needs them all
+        with _none_missing(kind):
+            image = image.copy_memory()  # rows come in order from the file, turning needs them all
+        image = image.autorot()
     image, icc = _to_rgb_or_grey(image)
     _check_samples(path, image)
     quality = jpeg_quality(path) if kind == "jpeg" else None
     return image, (replace(metadata, icc=icc), kind, notices, quality)
 
 
-def _decoded(path: Path, image: Any, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+@contextmanager
+def _none_missing(kind: str) -> Iterator[None]:
+    """While pixels are decoded: an error if libjpeg warns that some are missing.
+
+    libvips would go on, or fail on every warning; but a few bytes too many are no reason to refuse a picture.
+    """
+    import pyvips
+
+    if kind != "jpeg":
+        yield
+        return
+    with DECODING_JPEG:
+        pyvips.vips_lib.vips_error_clear()
+        yield
+        said = pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer()).decode(errors="replace")
+    if MISSING.search(said):
+        raise pyvips.Error("pixels are missing", said)
+
+
+def _bands(path: Path, kind: str, image: Any, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
     """Bands of rows, of which libvips decodes one at a time."""
     import pyvips
 
@@ -183,7 +208,8 @@ def _decoded(path: Path, image: Any, dtype: np.dtype[Any]) -> Iterator[NDArray[A
         region = pyvips.Region.new(image)
         for top in range(0, image.height, BAND):
             height = min(BAND, image.height - top)
-            samples = np.frombuffer(region.fetch(0, top, image.width, height), dtype)
+            with _none_missing(kind):
+                samples = np.frombuffer(region.fetch(0, top, image.width, height), dtype)
             yield samples.reshape(height, image.width, image.bands)
 
 
@@ -223,19 +249,23 @@ def _check_tiff(path: Path) -> None:
         with tifffile.TiffFile(path) as tiff:
             page: Any = tiff.pages.first
             ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
-            photometric, compression = page.photometric, page.compression
+            photometric, compression, bits = page.photometric, page.compression, page.bitspersample
     except (tifffile.TiffFileError, ValueError, KeyError, IndexError, struct.error) as error:
         raise ImageError(f"{path}: cannot be decoded; it may be damaged or cut short ({error})") from None
     if max(ends, default=0) > path.stat().st_size:
         raise ImageError(f"{path}: cannot be decoded; it may be damaged or cut short (its pixels end too early)")
+    if photometric == CIELAB and bits == 8:
+        raise ImageError(f"{path}: holds Lab of 8 bits; convert it to RGB or to Lab of 16 bits first")
     if photometric == YCBCR and compression not in JPEG_COMPRESSIONS:
         raise ImageError(f"{path}: holds YCbCr that is not JPEG inside; convert it to RGB first")
 
 
-def _page_notice(image: Any, kind: str, chunks: dict[bytes, bytes]) -> tuple[str, ...]:
+def _page_notice(path: Path, image: Any, kind: str, chunks: dict[bytes, bytes]) -> tuple[str, ...]:
     pages = image.get("n-pages") if image.get_typeof("n-pages") else 1
     if b"acTL" in chunks:
         pages = struct.unpack(">I", chunks[b"acTL"][:4])[0]
+    if kind == "jpeg":
+        pages = frame_count(path)
     return _notice(pages, "page" if kind == "tiff" else "frame")
 
 
@@ -261,46 +291,22 @@ def _dpi(path: Path, image: Any, kind: str, chunks: dict[bytes, bytes]) -> tuple
     return None
 
 
-def _png_chunks(path: Path) -> dict[bytes, bytes]:
-    """The small chunks before the pixels."""
-    chunks = {}
-    with path.open("rb") as file:
-        file.seek(8)
-        while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
-            length = struct.unpack(">I", head[:4])[0]
-            if length == CHUNK_LENGTHS.get(head[4:]):
-                chunks[head[4:]] = file.read(length)
-                length = 0
-            file.seek(length + 4, io.SEEK_CUR)
-    return chunks
-
-
 def _blob(image: Any, name: str) -> bytes | None:
     return bytes(image.get(name)) if image.get_typeof(name) else None
-
-
-def _upright_xmp(xmp: bytes | None) -> bytes | None:
-    """XMP may repeat the orientation, which has been applied."""
-    if xmp is None:
-        return None
-    xmp = re.sub(rb'(tiff:Orientation=["\'])\d', rb"\g<1>1", xmp)
-    return re.sub(rb"(<tiff:Orientation>)\d", rb"\g<1>1", xmp)
 
 
 @contextmanager
 def _open_with_pillow(path: Path, kind: str, max_megapixels: float) -> Iterator[Any]:
     """What the wheel of libvips does not read: BMP, and AVIF with several frames."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL.AvifImagePlugin import AvifImageFile
+    from PIL.BmpImagePlugin import BmpImageFile
 
+    plugin = BmpImageFile if kind == "bmp" else AvifImageFile  # Image.open has a limit of pixels of its own
     try:
-        with warnings.catch_warnings(action="ignore"):  # Pillow's own limit, which `_check_size` replaces
-            opened = Image.open(path, formats=[kind.upper()])
-        with opened:
+        with plugin(path) as opened:
             _check_size(path, opened.width, opened.height, max_megapixels)
             yield opened
-    except UnidentifiedImageError:
-        raise ImageError(f"{path}: cannot be decoded; it may be damaged or cut short") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, struct.error) as error:
+    except (OSError, ValueError, SyntaxError, struct.error) as error:
         raise ImageError(f"{path}: cannot be decoded; it may be damaged or cut short ({error})") from None
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upres.errors import ImageError
-from upres.images.exif import PREFIX, resized, with_resolution
+from upres.images.exif import PREFIX, resized, restated, with_resolution
 from upres.images.picture import Metadata, Picture, to_8_bits
 from upres.images.png import write_png
 from upres.images.tiff import write_tiff
@@ -115,6 +115,10 @@ def write_bands(
         raise ImageError(f"{path}: the EXIF or XMP is too long for JPEG; choose another --format or --strip")
     if metadata.exif:
         metadata = replace(metadata, exif=resized(metadata.exif, height, width))
+    if metadata.xmp:
+        sizes = {"exif:PixelXDimension": width, "exif:PixelYDimension": height}
+        sizes |= {"tiff:ImageWidth": width, "tiff:ImageLength": height}
+        metadata = replace(metadata, xmp=restated(metadata.xmp, sizes))
     chosen = form.quality if quality is None else quality
     _atomically(path, lambda file: WRITERS[name](file, (height, width, channels), dtype, bands, metadata, chosen))
 

@@ -51,13 +51,15 @@ def collect(
         recursive: also look into the folders of folders.
 
     Raises:
-        ImageError: if none of the inputs exists, one cannot be read, there is no picture, two
+        ImageError: if none of the inputs exists, one is empty or cannot be read, there is no picture, two
             results would have one name, or ``output`` is one file for several pictures.
     """
     found: dict[Path, tuple[Path, Path]] = {}  # by true path: the file, and what its place in the output is relative to
     folders = False
     try:
         for name in inputs:
+            if not name:
+                raise ImageError("'': there is no such file or folder")
             for path in _expand(name):
                 files = [path]
                 if path.is_dir():
@@ -93,16 +95,19 @@ def _names(file: Path, root: Path, mark: str, output: Path | None, format: str |
 
 
 def _without_clashes(names: list[tuple[Path, Path, Path]]) -> list[Job]:
-    plain = Counter(short for _, short, _ in names)
+    plain = Counter(_place(short) for _, short, _ in names)
     jobs: dict[Path, Job] = {}
     for file, short, long in names:
-        target = short if plain[short] == 1 else long
-        if target in jobs:
-            raise ImageError(
-                f"{jobs[target].source} and {file} would both become {target}; upscale them to different folders"
-            )
-        jobs[target] = Job(file, target)
+        target = short if plain[_place(short)] == 1 else long
+        if other := jobs.get(_place(target)):
+            raise ImageError(f"{other.source} and {file} would both become {target}; upscale them to different folders")
+        jobs[_place(target)] = Job(file, target)
     return list(jobs.values())
+
+
+def _place(target: Path) -> Path:
+    """The same for every way to spell a path."""
+    return Path(os.path.realpath(target.parent), target.name)
 
 
 def _expand(name: str) -> list[Path]:

@@ -19,7 +19,7 @@ from upres.runtime import EffortMap
 if TYPE_CHECKING:
     from upres.runtime import Upscaler
 
-__all__ = ["Result", "Size", "run"]
+__all__ = ["Result", "Size", "check_effort_map", "run"]
 
 Size = Callable[[int, int], tuple[int, int]]
 """From an image's height and width to its result's."""
@@ -39,6 +39,20 @@ class Result:
     error: Exception | None = None
     models: tuple[str, ...] = ()
     """What the picture went through, one after the other; none where bicubic did all."""
+
+
+def check_effort_map(path: Path, job: Job, *, overwrite: bool = False) -> None:
+    """Refuse a file that a map of the effort must not be drawn to.
+
+    Raises:
+        ImageError: if it is the job's source or target, exists and may not be replaced, or is called what upres
+            does not write.
+    """
+    format_of(path)
+    if path.resolve() in (job.source.resolve(), job.target.resolve()):
+        raise ImageError(f"{path}: is the picture or its result; name another file for the map")
+    if path.resolve().exists() and not overwrite:
+        raise ImageError(f"{path}: exists; name another file for the map, or --overwrite to replace it")
 
 
 def run(
@@ -65,7 +79,8 @@ def run(
         strip: leave out EXIF, colour profile and resolution.
         max_megapixels: larger inputs are refused.
         workers: pictures in work at the same time.
-        effort_map: of one job, also draw to this file which branch upscaled what, see `upres.runtime.EffortMap`.
+        effort_map: of one job, also draw to this file, which `check_effort_map` passes, which branch upscaled what, see
+            `upres.runtime.EffortMap`.
         progress: called with the share of a job that is done; from several threads.
 
     Closing the iterator, or an interrupt, stops what is running; no partial file stays.
@@ -77,7 +92,7 @@ def run(
         try:
             if stop.is_set():
                 raise _StoppedError
-            if job.target.exists() and not overwrite:
+            if job.target.resolve().exists() and not overwrite:  # by way of folders that are yet to be made, too
                 return Result(job, skipped=True)
             made, notices, models = _upscale_file(job)
             return Result(job, made, time.perf_counter() - start, notices, models=models)
@@ -93,6 +108,8 @@ def run(
         return Result(job, seconds=time.perf_counter() - start, error=error)
 
     def _upscale_file(job: Job) -> tuple[tuple[int, int], tuple[str, ...], tuple[str, ...]]:
+        if effort_map:
+            check_effort_map(effort_map, job, overwrite=overwrite)
         source = read_rows(job.source, max_megapixels=max_megapixels)
         height, width, channels = source.rows.shape
         target = size(height, width) if size else upscaler.target(height, width)
