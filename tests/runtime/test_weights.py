@@ -61,6 +61,14 @@ def test_int8_is_taken_and_costs_little(shared: Path, name: str) -> None:
     assert cards[model].quality["Set14"] - reached <= 0.035
 
 
+@pytest.mark.parametrize("level", [0, 255])
+@pytest.mark.parametrize("name", TWINS)
+def test_black_and_white_stay_so_in_int8(name: str, level: int) -> None:
+    scale, even = int(name[-1]), np.full((72, 80, 3), level, np.uint8)
+    inside = Upscaler(name, scale=scale)(even)[24 * scale : -24 * scale, 24 * scale : -24 * scale]
+    assert (inside == level).all()
+
+
 @pytest.mark.parametrize("name", TWINS)
 def test_int8_does_not_overflow_where_there_is_no_vnni(name: str) -> None:
     assert not saturates(load_model(bundled()[name]).onnx)

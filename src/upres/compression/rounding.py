@@ -18,6 +18,9 @@ __all__ = ["fit_integers"]
 PLACES = 2**17
 """LR pixels that are looked at, many times more than a kernel has weights."""
 
+EVEN = {0.0: 2, 1.0: 4}
+"""Patches that are looked at beside, black and white: most of a page or a screen is, and shall stay so."""
+
 RANGES = torch.linspace(1, 0.6, 9).double()
 """Shares of the range that holds all weights, of which the best is taken for each output."""
 
@@ -45,6 +48,7 @@ def fit_integers(quantised: nn.Module, exact: nn.Module, quantisers: Iterable[An
     """
     patches = [patch for batch in batches for patch in batch[:, None]]  # (1, 3, H, W)
     patches = patches[:: math.ceil(sum(patch[0, 0].numel() for patch in patches) / PLACES)]
+    patches += [torch.full_like(patches[0], level) for level, times in EVEN.items() for _ in range(times)]
     for name, quantiser in _of_convolutions(quantised, quantisers, patches[0]).items():
         convolution: Any = quantised.get_submodule(name)
         own: Any = exact.get_submodule(name)
