@@ -62,7 +62,7 @@ def test_int8_is_taken_and_costs_little(shared: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("level", [0, 255])
-@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("name", [name for name in TWINS if "vivid" not in name])  # in which they do not in f32 either
 def test_black_and_white_stay_so_in_int8(name: str, level: int) -> None:
     scale, even = int(name[-1]), np.full((72, 80, 3), level, np.uint8)
     inside = Upscaler(name, scale=scale)(even)[24 * scale : -24 * scale, 24 * scale : -24 * scale]
