@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from upres.training.recipe import Stage
 from upres.training.schedules import Moment, rate
 from upres.training.soap import SOAP
 
-__all__ = ["StageRun", "learning_rate", "precision", "trained_part"]
+__all__ = ["StageRun", "at_scale", "learning_rate", "precision", "trained_part"]
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -51,6 +52,16 @@ def trained_part(stage: Stage, network: Network) -> Network:
     if frozen.issuperset(part.parameters()):
         raise ValueError("frozen: leaves nothing to train")
     return part
+
+
+@contextmanager
+def at_scale(network: Network, scale: int) -> Iterator[None]:
+    """While a network that serves several scales is one for another of them."""
+    own, network.scale = network.scale, scale
+    try:
+        yield
+    finally:
+        network.scale = own
 
 
 class StageRun:
@@ -151,11 +162,8 @@ class StageRun:
 
     def _upscaled(self, lr: Tensor, hr: Tensor) -> Tensor:
         """SR of a part of a batch, at the scale that it has."""
-        own, self.part.scale = self.part.scale, hr.shape[-1] // lr.shape[-1]
-        try:
+        with at_scale(self.part, hr.shape[-1] // lr.shape[-1]):
             return self.network(lr)  # type: ignore[no-any-return]
-        finally:
-            self.part.scale = own
 
     def _criticised(self, batch: Batch) -> dict[str, Tensor]:
         if not (adversary := self.criterion.adversary):

@@ -34,7 +34,7 @@ from upres.training.log import Log
 from upres.training.losses import Criterion
 from upres.training.processes import Processes
 from upres.training.recipe import Data, Recipe, Stage
-from upres.training.stage import StageRun, learning_rate, precision, trained_part
+from upres.training.stage import StageRun, at_scale, learning_rate, precision, trained_part
 from upres.training.targets import complete, drawn
 from upres.training.trials import Trials
 from upres.training.validation import bicubic_psnr, mean_psnr, middle, upscaled
@@ -245,13 +245,11 @@ class _Training:
             part = trained_part(stage, self.network)
         except ValueError as error:
             raise RecipeError(f"stage.{number}.{error}") from None
-        own, part.scale = part.scale, min(stage.scales or [part.scale])  # of which patches are smallest
         try:
-            return Criterion(stage.losses, part, stage.patch * part.scale)
+            with at_scale(part, min(stage.scales or [part.scale])):  # of which patches are smallest
+                return Criterion(stage.losses, part, stage.patch * part.scale)
         except ValueError as error:
             raise RecipeError(f"stage.{number}.losses.{error}") from None
-        finally:
-            part.scale = own
 
     def _validate(self, network: nn.Module, step: int, **more: float) -> None:
         if self.validation and self.processes.first:
