@@ -1,7 +1,11 @@
 """The bundled models: their cards are true and their quality is what the project promises."""
 
 import io
+import os
+import platform
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +71,30 @@ def test_black_and_white_stay_so_in_int8(name: str, level: int) -> None:
     scale, even = int(name[-1]), np.full((72, 80, 3), level, np.uint8)
     inside = Upscaler(name, scale=scale)(even)[24 * scale : -24 * scale, 24 * scale : -24 * scale]
     assert (inside == level).all()
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_int8_is_the_same_by_every_engine_and_in_tiles(name: str, examples: Path) -> None:
+    scale, lr = int(name[-1]), read(examples / "colosseum.webp").rgb8()[40:200, 60:240]
+    whole = Upscaler(name, scale=scale)(lr)
+    other = Upscaler(name, scale=scale, engine="onnxruntime")(lr)
+    assert np.mean(whole != other) < 3e-4  # where scales had all bits: 2e-4 with fast, up to 0.24 with others
+    assert np.abs(whole.astype(int) - other).max() <= 1
+    assert np.array_equal(Upscaler(name, scale=scale, tile=48, threads=1)(lr), whole)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="of x86's instructions")
+@pytest.mark.parametrize("name", ["fast_int8_x4", "fine_int8_x4"])
+def test_int8_is_the_same_by_older_processors(name: str, tmp_path: Path) -> None:
+    lr = np.random.default_rng(0).integers(0, 256, (96, 80, 3), np.uint8)
+    np.save(tmp_path / "lr.npy", lr)
+    program = (
+        "import sys, numpy, upres; numpy.save(sys.argv[3], upres.upscale(numpy.load(sys.argv[2]), model=sys.argv[1]))"
+    )
+    older = os.environ | {"ONEDNN_MAX_CPU_ISA": "SSE41", "XDG_CACHE_HOME": str(tmp_path)}
+    arguments = [name, str(tmp_path / "lr.npy"), str(tmp_path / "sr.npy")]
+    subprocess.run([sys.executable, "-c", program, *arguments], env=older, check=True)
+    assert np.array_equal(np.load(tmp_path / "sr.npy"), Upscaler(name, scale=4)(lr))
 
 
 @pytest.mark.parametrize("name", TWINS)

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from upres.compression.equalise import equalised
+from upres.compression.lattice import of_features, settled
 from upres.compression.reparameterise import merge
 from upres.compression.rounding import fit_integers
 from upres.errors import MissingExtra
@@ -147,15 +148,18 @@ def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
     quantised = rebuild(network, json.dumps(config | {"compression_state": hooks, "exact": exact}))
     kept = quantised.core.state_dict().keys()
     quantised.core.load_state_dict({key: value for key, value in calibrated.state_dict().items() if key in kept})
+    quantisers = _quantisers(quantised.core.eval())
+    of_all = list(quantisers.values())
     with torch.no_grad():
-        for name, quantiser in _quantisers(quantised.core).items():
-            if name in exact:
-                quantiser.input_low.fill_(0)
-                quantiser.input_range.fill_(1)
-            elif hasattr(quantiser, "input_range"):  # of features
-                quantiser.input_low.mul_(HEADROOM)
-                quantiser.input_range.mul_(HEADROOM)
-    fit_integers(quantised.core.eval(), even, _quantisers(quantised.core).values(), batches)
+        for quantiser in filter(of_features, of_all):
+            quantiser.input_low.mul_(HEADROOM)
+            quantiser.input_range.mul_(HEADROOM)
+        even = Aligned(settled(even.network, quantised.core, of_all, batches))
+        quantised.core.network.load_state_dict(even.network.state_dict())
+        for name in exact:
+            quantisers[name].input_low.fill_(0)
+            quantisers[name].input_range.fill_(1)
+    fit_integers(quantised.core, even, of_all, batches)
     return quantised.train(network.training)
 
 

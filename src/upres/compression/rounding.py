@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
+from upres.compression.lattice import LEVELS, WEIGHTS, Convolved, convolutions, in_few_bits, step_of, unit_of
 from upres.runtime.saturation import PAIR, added_in_pairs, largest_sum
 
 __all__ = ["fit_integers"]
@@ -21,24 +21,25 @@ PLACES = 2**17
 EVEN = {0.0: 2, 1.0: 4}
 """Patches that are looked at beside, black and white: most of a page or a screen is, and shall stay so."""
 
-RANGES = torch.linspace(1, 0.6, 9).double()
-"""Shares of the range that holds all weights, of which the best is taken for each output."""
+RANGES = torch.tensor([4 / 3, 1, 3 / 4, 9 / 16]).double()
+"""Shares of the range that holds all weights; of the numbers of few bits there, the best is taken for each output."""
 
 DAMPING = 1e-6
 """Of the mean square of a layer's inputs: how much is added where inputs never were, or always depended on others."""
 
 
 @torch.no_grad()
-def fit_integers(quantised: nn.Module, exact: nn.Module, quantisers: Iterable[Any], batches: Sequence[Tensor]) -> None:
+def fit_integers(quantised: nn.Module, exact: nn.Module, quantisers: Sequence[Any], batches: Sequence[Tensor]) -> None:
     """Give plain convolutions those integers as weights, and biases, that make their output nearest to the exact one.
 
     Rounding every weight to the nearest integer is not it: what one weight is off, others can make up for. Layer by
     layer, the least squares that map the rounded features to the exact output are found, and then rounded weight by
     weight, the error of each spread over those that are still free (Frantar and Alistarh, Optimal Brain Compression,
     arXiv:2208.11580, section 4; Frantar et al., GPTQ, arXiv:2210.17323, section 3). Two weights that processors without
-    VNNI add up in 16 bits never come to more than these hold: see `upres.runtime.saturation`. Convolutions with groups,
-    transposed ones and dense layers keep the weights that they have. It runs the network for every layer anew, which
-    takes seconds for shallow ones and minutes for deep ones.
+    VNNI add up in 16 bits never come to more than these hold: see `upres.runtime.saturation`. Scales have few bits, and
+    biases are half a multiple off: see `upres.compression.lattice`. Convolutions with groups, transposed ones and dense
+    layers keep the weights that they have. It runs the network for every layer anew, which takes seconds for shallow
+    ones and minutes for deep ones.
 
     Args:
         quantised: the network with its quantisers, in evaluation mode; its weights and their scales are changed.
@@ -49,7 +50,9 @@ def fit_integers(quantised: nn.Module, exact: nn.Module, quantisers: Iterable[An
     patches = [patch for batch in batches for patch in batch[:, None]]  # (1, 3, H, W)
     patches = patches[:: math.ceil(sum(patch[0, 0].numel() for patch in patches) / PLACES)]
     patches += [torch.full_like(patches[0], level) for level, times in EVEN.items() for _ in range(times)]
-    for name, quantiser in _of_convolutions(quantised, quantisers, patches[0]).items():
+    found = convolutions(quantised, quantisers, patches[0])
+    last = next(reversed(found), None)  # which draws the pixels
+    for name, (reader, quantiser) in found.items():
         convolution: Any = quantised.get_submodule(name)
         own: Any = exact.get_submodule(name)
         gram, wanted = _normal_equations(quantised, convolution, exact, own, patches)
@@ -61,18 +64,23 @@ def fit_integers(quantised: nn.Module, exact: nn.Module, quantisers: Iterable[An
         gram.diagonal().add_(damping)
         free = torch.linalg.solve(gram, wanted + damping * begin, left=False)
         pairs = torch.from_numpy(added_in_pairs(own.in_channels, math.prod(own.kernel_size)))
-        fitted, step = _fitted(free, gram, weights, pairs, quantiser.level_low, quantiser.level_high)
+        read = step_of(reader) if reader else 1.0
+        unit = unit_of(read) * (unit_of(LEVELS) if name == last else 1)
+        fitted, step = _fitted(free, gram, weights, pairs, quantiser.level_low, quantiser.level_high, unit)
         quantiser.scale.copy_((step * quantiser.level_high).view_as(quantiser.scale))
         convolution.weight.copy_(fitted[:, :weights].view_as(convolution.weight))
         if own.bias is not None:
-            convolution.bias.copy_(fitted[:, weights])
+            apart = step[:, 0] * read
+            convolution.bias.copy_(((fitted[:, weights] / apart).floor() + 0.5) * apart)
 
 
-def _fitted(free: Tensor, gram: Tensor, weights: int, pairs: Tensor, low: int, high: int) -> tuple[Tensor, Tensor]:
-    """The best of `_rounded` over some steps, for each output, and its step (outputs, 1)."""
+def _fitted(
+    free: Tensor, gram: Tensor, weights: int, pairs: Tensor, low: int, high: int, unit: float
+) -> tuple[Tensor, Tensor]:
+    """The best of `_rounded` over some steps, for each output, and its step (outputs, 1), of few bits times a unit."""
     in_pairs = torch.from_numpy(largest_sum(free.numpy(), pairs.numpy()))
     all_held = torch.maximum(in_pairs / PAIR, free[:, :weights].abs().amax(1) / high).clamp(min=1e-12)
-    steps = (RANGES[:, None] * all_held).flatten()[:, None]
+    steps = in_few_bits(RANGES[:, None] * all_held * unit, WEIGHTS).flatten()[:, None] / unit
     wanted = free.repeat(len(RANGES), 1)
     tried = _rounded(wanted, gram, weights, steps, pairs, low, high)
     off = tried - wanted
@@ -115,39 +123,19 @@ def _rounded(free: Tensor, gram: Tensor, weights: int, step: Tensor, pairs: Tens
     return left[:, place]
 
 
-def _of_convolutions(network: nn.Module, quantisers: Iterable[Any], lr: Tensor) -> dict[str, Any]:
-    """The quantisers of the weights of plain convolutions, by the convolutions' names, in the order they are run."""
-    weights = {id(module.weight): name for name, module in network.named_modules() if _is_plain(module)}
-    found: dict[str, Any] = {}
-
-    def note(quantiser: Any, inputs: tuple[Tensor]) -> None:
-        if id(inputs[0]) in weights:
-            found[weights[id(inputs[0])]] = quantiser
-
-    handles = [quantiser.register_forward_pre_hook(note) for quantiser in quantisers]
-    network(lr)
-    for handle in handles:
-        handle.remove()
-    return found
-
-
-def _is_plain(module: nn.Module) -> bool:
-    return type(module) is nn.Conv2d and module.groups == 1 and module.padding_mode == "zeros"
-
-
 def _normal_equations(
     quantised: nn.Module, convolution: nn.Module, exact: nn.Module, own: nn.Module, patches: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Products of the rounded columns that a kernel sees with themselves, and of the exact output with them."""
     gram = wanted = torch.zeros((), dtype=torch.float64)
     for lr in patches:
-        with _Inputs(convolution) as inputs:
+        with Convolved(convolution) as convolved:
             quantised(lr)
         outputs: list[Tensor] = []
         handle = own.register_forward_hook(lambda _module, _inputs, output, kept=outputs: kept.append(output))
         exact(lr)
         handle.remove()
-        for features, output in zip(inputs.seen, outputs, strict=True):
+        for (features, _), output in zip(convolved.operands, outputs, strict=True):
             columns = _columns(features, own).double()
             gram = gram + columns @ columns.T
             wanted = wanted + output.transpose(0, 1).flatten(1).double() @ columns.T
@@ -161,30 +149,3 @@ def _columns(features: Tensor, convolution: Any) -> Tensor:
     )  # (N, inputs of a kernel, places)
     columns = columns.transpose(0, 1).flatten(1)
     return columns if convolution.bias is None else F.pad(columns, (0, 0, 0, 1), value=1.0)
-
-
-class _Inputs(TorchFunctionMode):
-    """Keeps what a module convolves, which quantisers may have rounded since the module was called."""
-
-    def __init__(self, convolution: nn.Module) -> None:
-        super().__init__()
-        self.seen: list[Tensor] = []
-        self._inside = False
-        self._handles = [
-            convolution.register_forward_pre_hook(lambda *_: self._enter(inside=True)),
-            convolution.register_forward_hook(lambda *_: self._enter(inside=False)),
-        ]
-
-    def _enter(self, *, inside: bool) -> None:
-        self._inside = inside
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """See `torch.overrides.TorchFunctionMode`."""
-        if self._inside and function is F.conv2d:
-            self.seen.append(args[0])
-        return function(*args, **(kwargs or {}))
-
-    def __exit__(self, *details: Any) -> None:
-        super().__exit__(*details)  # type: ignore[no-untyped-call]
-        for handle in self._handles:
-            handle.remove()
