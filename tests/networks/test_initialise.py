@@ -41,6 +41,8 @@ def test_deviations_are_those_of_he(name: str, arguments: dict[str, Any], slope:
 def test_srcnn_and_the_deconvolution_of_fsrcnn_start_from_0_001(name: str, kind: type[nn.Module]) -> None:
     weights = torch.cat([kernel.flatten() for kernel in kernels(initialised(name, {}), kind)])
     assert float(weights.std()) == pytest.approx(1e-3, rel=0.1)
+    layers = [layer for layer in initialised(name, {}).modules() if isinstance(layer, kind)]
+    assert not any(layer.get_parameter("bias").any() for layer in layers)
 
 
 def test_kernel_bases_start_as_shares_of_xaviers() -> None:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from upres.errors import RecipeError, UpresError
-from upres.images import Picture, read, resize, write
+from upres.images import Picture, make_lr, read, resize, write
 from upres.training import data
 from upres.training.data import Augmentation, Photographs, ahead, load_photographs
 from upres.training.degradation import Pipeline
@@ -90,6 +90,14 @@ def test_augmentations_can_be_left_out_and_colours_permuted(tmp_path: Path) -> N
         assert distinct(made(flips, turns), lambda hr: hr) == count
     assert distinct(made(False, False, True), lambda hr: hr) == 6
     assert distinct(made(False, False, True), lambda hr: hr.sort(1).values) == 1
+
+
+def test_every_patch_is_augmented_by_itself(tmp_path: Path) -> None:
+    write(tmp_path / "noise.png", Picture(np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)))
+    lr, hr = load_photographs(str(tmp_path), 2).batch((0,), 0, 60, 8)
+    assert len({tuple(patch.flatten().tolist()) for patch in hr}) == 8
+    again = make_lr(hr.permute(0, 2, 3, 1).mul(255).round().byte().numpy()[7], 2)[0]
+    assert np.abs(again / 255 - lr[7].permute(1, 2, 0).numpy()).max() < 1.01 / 255  # alike in LR and HR
 
 
 def test_processes_share_a_batch(folder: Path) -> None:

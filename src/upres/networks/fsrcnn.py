@@ -61,8 +61,9 @@ class FSRCNN(LumaNetwork):
     def initialise(self) -> None:
         """See `Network.initialise`: convolutions for PReLU, the deconvolution as SRCNN's layers (section 4.1)."""
         draw(self, partial(nn.init.kaiming_normal_, a=0.25))
-        if isinstance(self.upsampler, nn.ConvTranspose2d):
+        if isinstance(self.upsampler, nn.ConvTranspose2d) and self.upsampler.bias is not None:
             nn.init.normal_(self.upsampler.weight, std=1e-3)
+            nn.init.zeros_(self.upsampler.bias)
 
     def upscale_luma(self, luma: Tensor) -> Tensor:
         """See `LumaNetwork.upscale_luma`."""
@@ -99,7 +100,7 @@ class FSRCNNBranch(Network):
         self.upsampler = _deconvolution(channels, 3, scale, 3)
 
     def initialise(self) -> None:
-        """See `Network.initialise`: as ClassSR's authors do, but for the deconvolution."""
+        """See `Network.initialise`: as ClassSR's authors do, who leave the deconvolution as PyTorch draws it."""
         draw(self, draw_small)
 
     def upscale(self, lr: Tensor) -> Tensor:

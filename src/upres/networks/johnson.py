@@ -34,7 +34,7 @@ class Johnson(Network):
         ValueError: if the scale is not a power of two.
     """
 
-    def __init__(self, scale: int = 4, channels: int = 64, blocks: int = 5) -> None:
+    def __init__(self, scale: int = 4, channels: int = 64, blocks: int = 4) -> None:
         doublings = scale.bit_length() - 1
         if scale != 2**doublings or doublings == 0:
             raise ValueError(f"scale must be a power of two, not {scale}")

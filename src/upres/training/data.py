@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +32,31 @@ Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
+class Change:
+    """What is done to a patch, LR and HR alike."""
+
+    quarters: int
+    flip: bool
+    colours: NDArray[np.int64]
+
+    def of(self, patch: Pixels) -> Pixels:
+        """The patch (H, W, 3), changed."""
+        return np.rot90(patch[:, ::-1] if self.flip else patch, self.quarters)[..., self.colours]
+
+
+@dataclass(frozen=True)
 class Augmentation:
-    """What is done to the patches of a batch, LR and HR alike."""
+    """What may be done to patches."""
 
     flips: bool = True
     turns: bool = True
     permute_colours: bool = False
+
+    def draw(self, random: Generator) -> Change:
+        """What is done to one patch."""
+        quarters, flip, colours = int(random.integers(4)), bool(random.integers(2)), random.permutation(3)
+        colours = colours if self.permute_colours else np.arange(3)
+        return Change(quarters * self.turns, flip and self.flips, colours)
 
 
 @dataclass(frozen=True)
@@ -85,7 +104,7 @@ class Photographs:
     def batch(
         self, seed: tuple[int, ...], step: int, size: int, patch: int, share: tuple[int, int] = (0, 1)
     ) -> tuple[Tensor, Tensor]:
-        """Random patches, the batch augmented by random choices; equal arguments give equal batches.
+        """Random patches, each augmented by random choices; equal arguments give equal batches.
 
         Args:
             seed: of all batches of a stage.
@@ -114,15 +133,12 @@ class Photographs:
         ends = pixels.cumsum()
         chosen = numbers[np.searchsorted(ends, random.integers(ends[-1], size=size), side="right")].tolist()
         corners = [self._corner(number, patch, random) for number in chosen]
-        turn, flip, colours = int(random.integers(4)), bool(random.integers(2)), random.permutation(3)
-        turn, flip = turn * self.augmentation.turns, flip and self.augmentation.flips
-        if not self.augmentation.permute_colours:
-            colours = np.arange(3)
-
+        changes = [self.augmentation.draw(random) for _ in range(size)]
         places = range(size)[size * rank // world : size * (rank + 1) // world]
         pairs = self.decoded.get({chosen[place] for place in places}, soon.tolist())
         cut = [self._cut(pairs[chosen[place]], *corners[place], patch, (*seed, step, place)) for place in places]
-        lr, hr = (_tensor(np.stack(patches), turn, flip, colours) for patches in zip(*cut, strict=True))
+        changed = [changes[place] for place in places]
+        lr, hr = (_tensor(patches, changed) for patches in zip(*cut, strict=True))
         return lr, hr
 
     def _working_set(
@@ -151,10 +167,12 @@ class Photographs:
         if not self.degradation:
             return lr[top : top + patch, left : left + patch], hr_patch
         # The random margin moves the patch over JPEG's grid of blocks.
-        above, beside = np.random.default_rng(seed).integers(MARGIN, MARGIN + BLOCK, size=2)
+        above, beside = np.random.default_rng((*seed, 1)).integers(MARGIN, MARGIN + BLOCK, size=2)
         first_row, first_column = max(0, top - int(above)), max(0, left - int(beside))
         hr = hr[first_row * r : (top + patch + MARGIN) * r, first_column * r : (left + patch + MARGIN) * r]
-        lr = self.degradation(hr, (hr.shape[0] // r, hr.shape[1] // r), (*seed, 0))
+        lr = self.degradation(
+            hr, (hr.shape[0] // r, hr.shape[1] // r), (*seed, 2)
+        )  # NumPy takes seeds that differ by zeros at their end for the same
         return lr[top - first_row :, left - first_column :][:patch, :patch], hr_patch
 
 
@@ -293,7 +311,7 @@ def _photographs(folder: str) -> list[Path]:
     return sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in PHOTOGRAPHIC)
 
 
-def _tensor(patches: Pixels, quarters: int, flip: bool, colours: NDArray[np.int64]) -> Tensor:
-    turned = np.rot90(patches[:, :, ::-1] if flip else patches, quarters, axes=(1, 2))[..., colours]
+def _tensor(patches: Sequence[Pixels], changes: Sequence[Change]) -> Tensor:
     # NHWC memory seen as NCHW is channels-last, which convolutions on the CPU prefer.
-    return torch.from_numpy(np.ascontiguousarray(turned)).permute(0, 3, 1, 2).float().div_(255)
+    changed = np.stack([change.of(patch) for change, patch in zip(changes, patches, strict=True)])
+    return torch.from_numpy(changed).permute(0, 3, 1, 2).float().div_(255)

@@ -62,11 +62,11 @@ class Data:
     degradation: list[Table] = field(default_factory=list)
     """How LR is made from HR, anew for every patch; for validation once and for all."""
     flips: bool = True
-    """Mirror every second batch."""
+    """Mirror every second patch."""
     rotations: bool = True
-    """Turn every batch by a random quarter."""
+    """Turn every patch by a random quarter."""
     permute_rgb: bool = False
-    """Shuffle every batch's colour channels."""
+    """Shuffle every patch's colour channels."""
     memory: float = 4.0
     """GiB of decoded photographs that are held at once in each process; for validation, a quarter as much again."""
 

@@ -130,7 +130,7 @@ class _Training:
 
         def patches(step: int, share: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
             share = share or self.processes.share
-            drawn = np.random.default_rng((self.recipe.seed, number, step)).integers(len(seen))
+            drawn = np.random.default_rng((self.recipe.seed, number, step, 1)).integers(len(seen))
             return seen[drawn].batch((self.recipe.seed, number), step, stage.batch, stage.patch, share=share)
 
         resumed = self.state is not None and self.state["stage"] == number
