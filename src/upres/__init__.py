@@ -79,6 +79,7 @@ def upscale(
 
     Raises:
         UpresError: if the image, the model or the output cannot be used; the text says why.
+        ValueError: as `Upscaler`.
     """
     from pathlib import Path
 

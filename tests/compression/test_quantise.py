@@ -2,6 +2,7 @@ import copy
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -177,6 +178,30 @@ def test_engines_compute_what_was_trained(
         made[engine] = sr.astype(float) if dtype == np.uint8 else np.clip(sr, 0, 1) * 255
         assert np.abs(made[engine] - expected).max() <= 2
     assert np.abs(made["openvino"] - made["onnxruntime"]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("carn", {"scale": 2, "channels": 8}), ("imdn", {"scale": 2, "channels": 16, "blocks": 1})],
+)
+def test_concatenations_and_deviations_train_and_are_read_again(
+    tmp_path: Path, name: str, arguments: dict[str, Any], pairs: tuple[Tensor, Tensor]
+) -> None:
+    """Quantisers that concatenations share stand in the state under several names; a variance is not for 8 bits."""
+    spec = NetworkSpec(name, arguments)
+    quantised = quantise(spec.build(), [pairs[0]]).train()
+    quantised(pairs[0]).mean().backward()
+    assert all(value.grad is None or value.grad.isfinite().all() for value in quantised.parameters())
+    save_checkpoint(tmp_path / "a.safetensors", spec, quantised, facts=structure(quantised))
+    again = load(tmp_path / "a.safetensors")[1]
+    torch.testing.assert_close(again(pairs[0]), quantised.eval()(pairs[0]))
+
+
+def test_features_that_are_zero_everywhere_are_no_obstacle(pairs: tuple[Tensor, Tensor]) -> None:
+    network = SPEC.build()
+    for value in unquantised(network).head.parameters():  # type: ignore[union-attr]
+        torch.nn.init.zeros_(value)
+    assert quantise(network, [pairs[0]])(pairs[0]).isfinite().all()
 
 
 def test_what_cannot_be_quantised_is_named(

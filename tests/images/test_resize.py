@@ -75,5 +75,7 @@ def test_wrong_arguments_are_refused() -> None:
         resize(image)
     with pytest.raises(ValueError, match="positive"):
         resize(image, scale=0)
+    with pytest.raises(ValueError, match="not int8"):
+        resize(np.zeros((4, 4), np.int8), scale=2)
     with pytest.raises(ValueError, match="no pixels"):
         resize(image, (0, 3))

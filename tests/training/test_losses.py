@@ -79,6 +79,12 @@ def test_a_criterion_weighs_its_losses() -> None:
     assert losses["l2"] == LOSSES["l2"](sr, hr)
 
 
+def test_a_loss_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LOSSES, "mine", lambda sr, hr: (sr - hr).abs().mean((2, 3)))
+    with pytest.raises(ValueError, match=r"mine: a loss is one number for a batch, not \(2, 3\)"):
+        Criterion({"mine": 1.0}, torch.nn.Identity(), 8)
+
+
 def test_patches_too_small_for_a_loss_are_refused_before_training() -> None:
     with pytest.raises(ValueError, match="ssim: SSIM needs HR patches of 11 pixels or more, not 10"):
         Criterion({"ssim": 1.0}, torch.nn.Identity(), 10)

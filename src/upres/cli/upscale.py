@@ -70,8 +70,8 @@ def command(
         typer.Option(
             min=0,
             max=100,
-            help="With --model auto: the share of the picture, in percent, that may go to larger networks, the hardest "
-            "first. [default: by the picture]",
+            help="With --model auto: how far from the smallest network's work to the largest's, in percent; the "
+            "hardest parts go first. [default: by the picture]",
         ),
     ] = None,
     budget: Annotated[

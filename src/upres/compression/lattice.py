@@ -135,7 +135,8 @@ def convolutions(core: nn.Module, quantisers: Sequence[Any], lr: Tensor) -> dict
 
 
 def _is_plain(module: nn.Module) -> bool:
-    return type(module) is nn.Conv2d and module.groups == 1 and module.padding_mode == "zeros"
+    known = type(module) is nn.Conv2d and module.groups == 1 and module.padding_mode == "zeros"
+    return known and not isinstance(module.padding, str)
 
 
 class Convolved(TorchFunctionMode):

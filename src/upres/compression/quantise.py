@@ -41,6 +41,9 @@ LEARNT = ("conv2d", "conv_transpose2d", "linear")
 HEADROOM = 1.1
 """What calibrated ranges of features are multiplied by: print has sharper edges than the photographs they are of."""
 
+EXACT = ("clamp", "sqrt")
+"""What takes features as they are: of a variance little is left in 8 bits, and a root's slope at 0 is infinite."""
+
 SUM = "add"
 """What takes features as they are that nothing else reads: every rounding would be added to all those before."""
 
@@ -127,7 +130,7 @@ def quantise(network: Network, patches: Iterable[Tensor]) -> Quantised:
         raise ValueError("what the network runs depends on the picture, so it cannot be quantised as a whole")
     even = Aligned(equalised(core.network, batches))
     operations = [node for node in graph.get_all_nodes() if not node.node_type.startswith("nncf_")]
-    others = sorted(node.node_name for node in operations if node.node_name not in inside)
+    others = sorted(node.node_name for node in operations if node.node_name not in inside or node.node_type in EXACT)
     advanced, ranges = nncf.quantization.advanced_parameters, nncf.quantization.range_estimator
     with contextlib.redirect_stdout(io.StringIO()):  # progress bars
         calibrated = nncf.quantize(

@@ -60,7 +60,7 @@ def fit_integers(quantised: nn.Module, exact: nn.Module, quantisers: Sequence[An
         weights = begin.shape[1]
         if own.bias is not None:
             begin = torch.cat([begin, own.bias[:, None]], 1)
-        damping = DAMPING * gram.diagonal().mean()
+        damping = DAMPING * gram.diagonal().mean().clamp(min=DAMPING)
         gram.diagonal().add_(damping)
         free = torch.linalg.solve(gram, wanted + damping * begin, left=False)
         pairs = torch.from_numpy(added_in_pairs(own.in_channels, math.prod(own.kernel_size)))
@@ -71,7 +71,8 @@ def fit_integers(quantised: nn.Module, exact: nn.Module, quantisers: Sequence[An
         convolution.weight.copy_(fitted[:, :weights].view_as(convolution.weight))
         if own.bias is not None:
             apart = step[:, 0] * read
-            convolution.bias.copy_(((fitted[:, weights] / apart).floor() + 0.5) * apart)
+            bias = fitted[:, weights]
+            convolution.bias.copy_(((bias / apart).floor() + 0.5) * apart if reader else bias)
 
 
 def _fitted(

@@ -48,6 +48,8 @@ def resize(
     """
     if (size is None) == (scale is None):
         raise ValueError("give either size=(height, width) or scale=factor")
+    if image.dtype not in (np.uint8, np.uint16) and image.dtype.kind != "f":
+        raise ValueError(f"an image to resize is uint8, uint16 or floating point, not {image.dtype}")
     height, width = image.shape[:2]
     if scale is not None:
         if not scale > 0:

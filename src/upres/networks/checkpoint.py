@@ -128,7 +128,8 @@ def fit(network: Network, state: Mapping[str, Tensor]) -> None:
 
 
 def _state(network: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    # Quantisers before a concatenation are one under several names, which a file does not take.
+    return {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
 
 
 def _by_module(state: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

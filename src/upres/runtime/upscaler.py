@@ -80,9 +80,9 @@ class Upscaler:
         tile: side of a tile in LR pixels; None chooses by the picture. The result does not
             depend on it, unless the model's halo is the whole picture: then larger pictures than
             a tile, or than 704 x 704 pixels for None, are blended of tiles that overlap.
-        effort: of models with several branches (``auto``), the share of the picture that larger
-            branches may upscale, the hardest first, in percent: 0 is the smallest branch alone, 100 the
-            largest. None takes what comes close to the largest, as the card says.
+        effort: of models with several branches (``auto``), how far from the smallest branch's work
+            to the largest's it may go, the hardest parts first, in percent: 0 is the smallest branch alone, 100
+            the largest. None takes what comes close to the largest, as the card says.
         budget: instead of an effort, the seconds that upscaling a picture may take; the smallest
             branch always runs. What is compiled for the first picture comes on top.
 
@@ -90,7 +90,8 @@ class Upscaler:
         ModelError: for unknown models, engines and precisions; if ``denoise`` is on but the
             model has no variant of the scale; and if an effort or a budget is given for a model of one network.
         MissingExtra: if the engine is not installed.
-        ValueError: if the scale, the effort or the budget is out of range, or ``denoise`` none of its values.
+        ValueError: if the scale, the effort, the budget, the threads or the tile is out of range, both an effort and a
+            budget are given, or ``denoise`` is none of its values.
     """
 
     def __init__(
@@ -148,8 +149,9 @@ class Upscaler:
             size: height and width of the result; None for the scale times the image's, rounded up.
 
         Returns:
-            The same kind: an array of the same dtype and dimensions, a Pillow image (palette,
-            1-bit and CMYK images become RGB) or a `Picture` with the same metadata.
+            The same kind: an array of the same dtype and dimensions, a Pillow image (palette
+            and CMYK images become RGB, 1-bit ones grey) or a `Picture` with the same metadata. Floats are
+            not clamped: a little of them may lie beyond [0, 1].
 
         Raises:
             ImageError: if the image is empty or of a kind not listed.

@@ -78,6 +78,8 @@ def arguments(of: Callable[..., Any], table: Table, key: str, source: Source, *,
     for name, parameter in known.items():
         if parameter.default is parameter.empty and name not in table:
             raise source.error(f"{key}.{name}", " is missing")
+        if parameter.annotation is parameter.empty:
+            raise source.error(f"{key}.{name}", f": {of.__name__}'s argument needs a type, by which it is checked")
     return {name: accepted(value, known[name].annotation, f"{key}.{name}", source) for name, value in table.items()}
 
 

@@ -59,8 +59,10 @@ class Compared(Loss):
     def prepare(self, network: nn.Module, side: int) -> None:
         """See `Loss.prepare`: the function itself says whether patches are too small."""
         super().prepare(network, side)
-        black = torch.zeros(1, 3, side, side)
-        self.function(black, black)
+        black = torch.zeros(2, 3, side, side)
+        shape = tuple(self.function(black, black).shape)
+        if shape:
+            raise ValueError(f"a loss is one number for a batch, not {shape}")
 
     def forward(self, batch: Batch) -> Tensor:
         """See `Loss.forward`."""
