@@ -1,5 +1,6 @@
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -81,14 +82,14 @@ def test_both_engines_draw_the_same_bytes(batches: list[Tensor], photograph: NDA
 @torch.no_grad()
 def test_settled_features_draw_the_same(batches: list[Tensor]) -> None:
     torch.manual_seed(0)
-    network = deep()
-    core = quantise(network, batches).eval().core
+    network: Any = deep()
+    core: Any = quantise(network, batches).eval().core
     quantisers = [module for module in core.modules() if hasattr(module, "input_range")]
     for quantiser in quantisers:
         quantiser.input_range.mul_(1.3)
         quantiser.input_low.mul_(1.3)
-    scaled = settled(network, core, [module for module in core.modules() if hasattr(module, "quantize")], batches)
+    scaled: Any = settled(network, core, [module for module in core.modules() if hasattr(module, "quantize")], batches)
     assert torch.allclose(scaled(batches[0]), network(batches[0]), atol=1e-5)
-    assert not torch.equal(scaled.blocks[0][0].weight, network.blocks[0][0].weight)  # type: ignore[index]
+    assert not torch.equal(scaled.blocks[0][0].weight, network.blocks[0][0].weight)
     steps = torch.tensor([step_of(quantiser) for quantiser in quantisers])
     assert torch.equal(in_few_bits(steps, FEATURES), steps)
