@@ -64,15 +64,17 @@ def fit_integers(quantised: nn.Module, exact: nn.Module, quantisers: Sequence[An
         gram.diagonal().add_(damping)
         free = torch.linalg.solve(gram, wanted + damping * begin, left=False)
         pairs = torch.from_numpy(added_in_pairs(own.in_channels, math.prod(own.kernel_size)))
-        read = step_of(reader) if reader else 1.0
-        unit = unit_of(read) * (unit_of(LEVELS) if name == last else 1)
+        read = step_of(reader) if reader else None
+        unit = (unit_of(read) if read else 1) * (unit_of(LEVELS) if name == last else 1)
         fitted, step = _fitted(free, gram, weights, pairs, quantiser.level_low, quantiser.level_high, unit)
         quantiser.scale.copy_((step * quantiser.level_high).view_as(quantiser.scale))
         convolution.weight.copy_(fitted[:, :weights].view_as(convolution.weight))
         if own.bias is not None:
-            apart = step[:, 0] * read
             bias = fitted[:, weights]
-            convolution.bias.copy_(((bias / apart).floor() + 0.5) * apart if reader else bias)
+            if read:
+                apart = step[:, 0] * read
+                bias = ((bias / apart).floor() + 0.5) * apart
+            convolution.bias.copy_(bias)
 
 
 def _fitted(

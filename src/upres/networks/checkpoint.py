@@ -129,7 +129,10 @@ def fit(network: Network, state: Mapping[str, Tensor]) -> None:
 
 def _state(network: nn.Module) -> dict[str, Tensor]:
     # Quantisers before a concatenation are one under several names, which a file does not take.
-    return {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
+    return {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in network.state_dict().items()
+    }
 
 
 def _by_module(state: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

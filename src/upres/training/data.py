@@ -166,13 +166,12 @@ class Photographs:
         hr_patch = hr[top * r : (top + patch) * r, left * r : (left + patch) * r]
         if not self.degradation:
             return lr[top : top + patch, left : left + patch], hr_patch
-        # The random margin moves the patch over JPEG's grid of blocks.
+        # The random margin moves the patch over JPEG's grid of blocks. Seeds that differ by zeros at their end are the
+        # same to NumPy, so what is drawn besides the batch has another number there.
         above, beside = np.random.default_rng((*seed, 1)).integers(MARGIN, MARGIN + BLOCK, size=2)
         first_row, first_column = max(0, top - int(above)), max(0, left - int(beside))
         hr = hr[first_row * r : (top + patch + MARGIN) * r, first_column * r : (left + patch + MARGIN) * r]
-        lr = self.degradation(
-            hr, (hr.shape[0] // r, hr.shape[1] // r), (*seed, 2)
-        )  # NumPy takes seeds that differ by zeros at their end for the same
+        lr = self.degradation(hr, (hr.shape[0] // r, hr.shape[1] // r), (*seed, 2))
         return lr[top - first_row :, left - first_column :][:patch, :patch], hr_patch
 
 
