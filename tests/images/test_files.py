@@ -477,6 +477,10 @@ def test_what_cannot_be_written_says_why(tmp_path: Path, of_kind: Any) -> None:
         write(tmp_path / "a.xyz", rgb)
     with pytest.raises(ImageError, match="cannot hold transparency"):
         write(tmp_path / "a.jpg", rgba)
+    with pytest.raises(ImageError, match="format jpg: upres writes png, jpeg, webp"):
+        write(tmp_path / "a.jpg", rgb, format="jpg")
+    with pytest.raises(ImageError, match="quality 0: is from 1 to 100"):
+        write(tmp_path / "a.jpg", rgb, quality=0)
     with pytest.raises(ImageError, match="too large for WEBP"):
         write(tmp_path / "a.webp", Picture(np.zeros((1, 20000, 3), np.uint8)))
     assert list(tmp_path.iterdir()) == []

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from upres.errors import ImageError
-from upres.images import read
-from upres.images.pillow import from_pillow
+from upres.images import Metadata, Picture, read, write
+from upres.images.pillow import from_pillow, to_pillow
 
 
 @pytest.mark.parametrize(("mode", "key"), [("1", 255), ("L", 93), ("I;16", 93), ("RGB", (93, 92, 86)), ("P", 3)])
@@ -39,3 +39,16 @@ def test_a_profile_that_is_broken_is_said() -> None:
     image.info["icc_profile"] = b"broken"
     with pytest.raises(ImageError, match="profile cannot be used"):
         from_pillow(image)
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg", "webp", "tiff"])
+def test_what_a_file_says_goes_along(tmp_path: Path, photograph: Any, form: str) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6"/>'
+    metadata = Metadata(b"profile", b"II*\0\x08\0\0\0\0\0\0\0\0\0", xmp, (300.0, 300.0))
+    write(tmp_path / f"a.{form}", Picture(photograph, metadata))
+    with Image.open(tmp_path / f"a.{form}") as image:
+        said = to_pillow(from_pillow(image)).info
+    assert said["icc_profile"] == b"profile"
+    assert said["xmp"] == xmp.replace(b"6", b"1")
+    if form != "webp":  # there it stands in EXIF
+        assert said["dpi"] == pytest.approx((300, 300), abs=0.1)

@@ -1,3 +1,4 @@
+import pickle
 import subprocess
 import sys
 import threading
@@ -208,6 +209,13 @@ def test_the_first_calls_may_come_from_two_threads_at_once() -> None:
         subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+@pytest.mark.parametrize("model", ["fast", "auto"])
+def test_goes_to_another_process_after_a_picture(model: str, photograph: Any) -> None:
+    upscaler = Upscaler(model, scale=2)
+    made = upscaler(photograph)
+    assert np.array_equal(pickle.loads(pickle.dumps(upscaler))(photograph), made)
+
+
 def test_what_cannot_be_used_says_why(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"choose one of auto, .*fast_x2"):
         Upscaler("none")
@@ -216,8 +224,9 @@ def test_what_cannot_be_used_says_why(tmp_path: Path) -> None:
     (tmp_path / "a.onnx").write_bytes(b"not onnx")
     with pytest.raises(ModelError, match="not an ONNX"):
         Upscaler(tmp_path / "a.onnx")
-    with pytest.raises(ModelError, match="no engine"):
-        Upscaler(engine="abacus")
+    for model in ("fast", "auto"):
+        with pytest.raises(ModelError, match="no engine"):
+            Upscaler(model, engine="abacus")
     with pytest.raises(ModelError, match="no precision"):
         Upscaler(precision="f7")
     with pytest.raises(ModelError, match="f32, not bf16"):

@@ -210,16 +210,23 @@ def test_a_smoke_changes_what_it_says_and_the_command_line_more(tmp_path: Path) 
         ("stage.0.steps = 3", "stage.0.steps = 0", "r.toml, line 10: stage.0.steps = 0"),
         ("stage.0.steps = 3", "stage.1.steps = 3", "r.toml, line 10: the recipe has no stage.1"),
         ("network.channels", "network.chanels", "chanels"),
-        (SHORT, "", "has no [smoke]"),
     ],
 )
-def test_what_is_wrong_in_a_smoke_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
+@pytest.mark.parametrize("smoke", [False, True])
+def test_what_is_wrong_in_a_smoke_is_named(tmp_path: Path, old: str, new: str, says: str, smoke: bool) -> None:
     path = tmp_path / "r.toml"
     path.write_text((MINIMAL + SHORT).replace(old, new))
-    load_recipe(str(path))
     with pytest.raises(RecipeError) as error:
-        load_recipe(str(path), smoke=True)
+        load_recipe(str(path), smoke=smoke)
     assert says in str(error.value)
+
+
+def test_a_recipe_without_smoke_says_so_only_when_asked(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(MINIMAL)
+    load_recipe(str(path))
+    with pytest.raises(RecipeError, match=r"has no \[smoke\]"):
+        load_recipe(str(path), smoke=True)
 
 
 def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:

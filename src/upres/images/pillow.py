@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from upres.errors import ImageError
-from upres.images.exif import PREFIX, upright
-from upres.images.jpeg import table_quality
+from upres.images.exif import PREFIX, restated, upright
 from upres.images.picture import Metadata, Picture
+from upres.images.segments import table_quality
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["from_pillow", "to_pillow"]
+__all__ = ["from_pillow", "save", "to_pillow"]
 
 
 def from_pillow(image: Image.Image) -> Picture:
@@ -35,9 +35,11 @@ def from_pillow(image: Image.Image) -> Picture:
     if not isinstance(image, Image.Image):
         raise ImageError(f"upres takes a numpy array or a Pillow image, not {type(image).__name__}")
     exif = image.getexif()
+    xmp = image.info.get("xmp")
     metadata = Metadata(
         image.info.get("icc_profile"),
         exif=upright(exif.tobytes()) if len(exif) else None,
+        xmp=restated(xmp, {"tiff:Orientation": 1}) if isinstance(xmp, bytes) else None,
         dpi=image.info.get("dpi"),
     )
     quality = None
@@ -61,15 +63,25 @@ def from_pillow(image: Image.Image) -> Picture:
 
 
 def to_pillow(picture: Picture) -> Image.Image:
-    """A Pillow image that carries the picture's profile, EXIF and resolution."""
+    """A Pillow image that carries the picture's profile, EXIF, XMP and resolution."""
     from PIL import Image
 
-    pixels, metadata = picture.pixels, picture.metadata
+    pixels = picture.pixels
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    exif = None if metadata.exif is None else PREFIX + metadata.exif
-    kept = {"icc_profile": metadata.icc, "dpi": metadata.dpi, "exif": exif}
-    image.info.update({key: value for key, value in kept.items() if value})
+    image.info.update(_said(picture.metadata))
     return image
+
+
+def save(file: BinaryIO, name: str, image: Image.Image, metadata: Metadata, **options: Any) -> None:
+    """Write an image with its metadata, EXIF as it is to the byte, in a format that Pillow names so."""
+    image.save(file, name, **options, **_said(metadata))
+
+
+def _said(metadata: Metadata) -> dict[str, Any]:
+    """What there is of the metadata, under Pillow's names."""
+    exif = None if metadata.exif is None else PREFIX + metadata.exif
+    kept = {"icc_profile": metadata.icc, "exif": exif, "xmp": metadata.xmp, "dpi": metadata.dpi}
+    return {key: value for key, value in kept.items() if value}
 
 
 def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from upres.errors import ImageError
 from upres.images.chunks import png_chunks, png_notices
 from upres.images.exif import exif_of_tiff, parse, resolution, restated, upright
-from upres.images.jpeg import frame_count, jpeg_quality
 from upres.images.picture import Metadata, Picture
 from upres.images.rows import Rows
+from upres.images.segments import frame_count, jpeg_quality
 
 __all__ = ["MAX_MEGAPIXELS", "Source", "read", "read_rows", "read_size"]
 

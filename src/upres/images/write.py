@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from upres.errors import ImageError
 from upres.images.exif import PREFIX, resized, restated, with_resolution
+from upres.images.jpeg import write_jpeg
 from upres.images.picture import Metadata, Picture, to_8_bits
+from upres.images.pillow import save
 from upres.images.png import write_png
 from upres.images.tiff import write_tiff
 
@@ -83,7 +85,7 @@ def write_bands(
     format: str | None = None,
     quality: int | None = None,
 ) -> None:
-    """Write a picture that comes in bands of rows; PNG and TIFF never hold more than a band.
+    """Write a picture that comes in bands of rows; PNG, JPEG and TIFF never hold more than some bands.
 
     The file appears under its name only when it is whole: it is written beside the target
     under a temporary name, flushed and renamed.
@@ -96,10 +98,15 @@ def write_bands(
         quality: 1 to 100 for JPEG, WebP and AVIF; 100 is lossless in the latter two.
 
     Raises:
-        ImageError: if the format cannot hold the picture, or the file cannot be written.
+        ImageError: if there is no such format or quality, the format cannot hold the picture, or the file cannot be
+            written.
     """
     path = Path(path)
     name = format or format_of(path)
+    if name not in FORMATS:
+        raise ImageError(f"format {name}: upres writes {', '.join(FORMATS)}")
+    if quality is not None and not 1 <= quality <= 100:
+        raise ImageError(f"quality {quality}: is from 1 to 100")
     form = FORMATS[name]
     height, width, channels = shape
     if max(height, width) > form.side:
@@ -163,8 +170,7 @@ def _tiff(file: BinaryIO, shape: Shape, dtype: np.dtype[Any], bands: Bands, meta
 
 def _jpeg(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, quality: int | None) -> None:
     assert quality is not None
-    options = {"quality": quality, "subsampling": "4:4:4" if quality >= 90 else "4:2:0"}
-    _save_with_pillow(file, "JPEG", _pillow_image(shape, bands), metadata, **options)
+    write_jpeg(file, shape, _bytes(bands), metadata, quality)
 
 
 def _webp(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, quality: int | None) -> None:
@@ -172,7 +178,7 @@ def _webp(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metad
     if metadata.dpi:
         metadata = replace(metadata, exif=with_resolution(metadata.exif, metadata.dpi))
     options = {"quality": quality, "lossless": quality == 100, "exact": True, "method": 2}
-    _save_with_pillow(file, "WEBP", _pillow_image(pixels.shape, [pixels]), metadata, **options)
+    save(file, "WEBP", _pillow_image(pixels.shape, [pixels]), metadata, **options)
 
 
 def _avif(file: BinaryIO, shape: Shape, dtype: np.dtype[Any], bands: Bands, metadata: Metadata, q: int | None) -> None:
@@ -186,7 +192,7 @@ def _gif(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metada
 
 
 def _bmp(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, __: int | None) -> None:
-    _save_with_pillow(file, "BMP", _pillow_image(shape, bands), Metadata(dpi=metadata.dpi))
+    save(file, "BMP", _pillow_image(shape, bands), Metadata(dpi=metadata.dpi))
 
 
 WRITERS = {"png": _png, "jpeg": _jpeg, "webp": _webp, "avif": _avif, "tiff": _tiff, "bmp": _bmp, "gif": _gif}
@@ -235,13 +241,6 @@ def _pillow_image(shape: tuple[int, ...], bands: Bands) -> Any:
         image.paste(Image.fromarray(band[..., 0] if channels == 1 else band), (0, top))
         top += len(band)
     return image
-
-
-def _save_with_pillow(file: BinaryIO, name: str, image: Any, metadata: Metadata, **options: Any) -> None:
-    """Pillow leaves EXIF as it is, to the byte."""
-    kept = {"icc_profile": metadata.icc, "xmp": metadata.xmp, "dpi": metadata.dpi}
-    kept["exif"] = None if metadata.exif is None else PREFIX + metadata.exif
-    image.save(file, name, **options, **{key: value for key, value in kept.items() if value})
 
 
 def _vips(pixels: NDArray[Any], metadata: Metadata) -> Any:

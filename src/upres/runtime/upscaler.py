@@ -19,7 +19,7 @@ from upres.images.pillow import from_pillow, to_pillow
 from upres.runtime.bands import blended, joined
 from upres.runtime.bundle import branches_of, router_of
 from upres.runtime.card import Card
-from upres.runtime.engines import PRECISIONS, Engine, open_engine
+from upres.runtime.engines import ENGINES, PRECISIONS, Engine, open_engine
 from upres.runtime.engines.openvino import has_bf16
 from upres.runtime.graph import hardness_graph, picture_graph
 from upres.runtime.model import Model, bundled, load_model
@@ -121,6 +121,8 @@ class Upscaler:
             raise ValueError(f"budget must be above 0 seconds, not {budget}")
         if effort is not None and budget is not None:
             raise ValueError("give effort or budget, not both")
+        if engine not in ENGINES:
+            raise ModelError(f"there is no engine {engine!r}: choose {' or '.join(ENGINES)}")
         if precision not in PRECISIONS:
             raise ModelError(f"there is no precision {precision!r}: choose {', '.join(PRECISIONS)}")
         self.scale = float(scale)
@@ -138,6 +140,10 @@ class Upscaler:
         first, *_ = self.route(scale) or [self._model(scale, denoise == "on" and not self._variants)]
         if first.card.routing is None:
             self._engine(first, np.dtype(np.uint8))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what is compiled, for another process."""
+        return self.__dict__ | {"_engines": {}, "_routers": {}}
 
     def __call__(self, image: AnyImage, *, size: tuple[int, int] | None = None) -> AnyImage:
         """Upscale one image.

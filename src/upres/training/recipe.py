@@ -169,8 +169,12 @@ def load_recipe(name: str, overrides: list[str] | None = None, *, smoke: bool = 
     Raises:
         RecipeError: naming the key, its line and what it may be.
     """
-    table, source = parsed(name, read_text(name, "recipe"), overrides, smoke=smoke)
-    return replace(_recipe(table, source), name=Path(name).stem)
+    text = read_text(name, "recipe")
+    table, source = parsed(name, text, overrides, smoke=smoke)
+    recipe = _recipe(table, source)
+    if not smoke and any(key.startswith("smoke.") for key in source.places):
+        _recipe(*parsed(name, text, smoke=True))  # so that its mistakes are not left for later
+    return replace(recipe, name=Path(name).stem)
 
 
 def folders(train: str | None, validation: str | None) -> list[str]:

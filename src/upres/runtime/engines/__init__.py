@@ -40,17 +40,15 @@ def open_engine(
         windows: whether inputs are of a few shapes in turn, instead of all tiles of a picture of one.
 
     Raises:
-        ModelError: for an unknown name, or a precision that the engine or the processor lacks.
+        ModelError: for a precision that the engine or the processor lacks.
         MissingExtra: if the engine is not installed.
     """
     if name == "openvino":
         from upres.runtime.engines.openvino import OpenVINOEngine
 
         return OpenVINOEngine(graph, precision, threads, windows)
-    if name == "onnxruntime":
-        from upres.runtime.engines.onnxruntime import ONNXRuntimeEngine
+    from upres.runtime.engines.onnxruntime import ONNXRuntimeEngine
 
-        if precision != "f32":
-            raise ModelError(f"the onnxruntime engine computes f32, not {precision}; use --engine openvino")
-        return ONNXRuntimeEngine(graph, threads)
-    raise ModelError(f"there is no engine {name!r}: choose {' or '.join(ENGINES)}")
+    if precision != "f32":
+        raise ModelError(f"the onnxruntime engine computes f32, not {precision}; use --engine openvino")
+    return ONNXRuntimeEngine(graph, threads)
