@@ -7,8 +7,8 @@ encoded at once, since all that blocks know of each other is the last one's mean
 
 from __future__ import annotations
 
-import io
 import struct
+import tempfile
 from collections.abc import Iterable
 from typing import BinaryIO
 
@@ -62,11 +62,11 @@ def write_jpeg(
 
 def _encoded(picture: Picture, quality: int) -> tuple[list[tuple[int, bytes]], bytes]:
     """The segments and the scan of a picture as a JPEG."""
-    file = io.BytesIO()
     chroma = "4:4:4" if quality >= FULL_CHROMA else "4:2:0"
-    save(file, "JPEG", to_pillow(picture), picture.metadata, quality=quality, subsampling=chroma)
-    file.seek(0)
-    return list(segments(file)), file.read().removesuffix(END)
+    with tempfile.TemporaryFile() as file:  # only while it encodes into a real one, Pillow lets other threads work
+        save(file, "JPEG", to_pillow(picture), picture.metadata, quality=quality, subsampling=chroma)
+        file.seek(0)
+        return list(segments(file)), file.read().removesuffix(END)
 
 
 def _segment(marker: int, body: bytes) -> bytes:
