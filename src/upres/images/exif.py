@@ -97,8 +97,11 @@ def _changed(block: bytes, values: dict[int, int]) -> bytes:
     return bytes(made)
 
 
-def resolution(exif: Any) -> tuple[float, float] | None:
+def resolution(block: bytes | None) -> tuple[float, float] | None:
     """Pixels per inch as EXIF states them, or None."""
+    if not block:
+        return None
+    exif = parse(block)
     try:
         per_inch = {2: 1.0, 3: 2.54}[int(exif.get(RESOLUTION_UNIT, 2))]
         x, y = (float(exif[tag]) * per_inch for tag in (X_RESOLUTION, Y_RESOLUTION))
@@ -109,9 +112,9 @@ def resolution(exif: Any) -> tuple[float, float] | None:
 
 def with_resolution(block: bytes | None, dpi: tuple[float, float]) -> bytes:
     """The block with the resolution stated, for formats that have no other place for it."""
-    exif = parse(block)
-    if block and resolution(exif) is not None:
+    if block and resolution(block) is not None:
         return block
+    exif = parse(block)
     for tag in list(exif):
         exif[tag] = as_bytes(exif[tag])
     exif[X_RESOLUTION], exif[Y_RESOLUTION], exif[RESOLUTION_UNIT] = *dpi, 2

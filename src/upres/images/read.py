@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from upres.errors import ImageError
 from upres.images.chunks import png_chunks, png_notices
-from upres.images.exif import exif_of_tiff, parse, resolution, restated, upright
+from upres.images.exif import exif_of_tiff, resolution, restated, upright
 from upres.images.picture import Metadata, Picture
 from upres.images.rows import Rows
 from upres.images.segments import frame_count, jpeg_quality
@@ -168,7 +168,7 @@ def _described_by_vips(path: Path, max_megapixels: float) -> tuple[Any, tuple[An
     metadata = Metadata(
         exif=upright(exif),
         xmp=None if xmp is None else restated(xmp, {"tiff:Orientation": 1}),
-        dpi=_dpi(path, image, kind, chunks) or resolution(parse(exif)),
+        dpi=_dpi(path, image, kind, chunks) or resolution(exif),
     )
     notices = _page_notice(path, image, kind, chunks) + png_notices(chunks)
     if image.get_typeof("orientation") and image.get("orientation") > 1:

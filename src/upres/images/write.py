@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 
 from upres.errors import ImageError
 from upres.images.exif import PREFIX, resized, restated, with_resolution
-from upres.images.jpeg import write_jpeg
 from upres.images.picture import Metadata, Picture, to_8_bits
 from upres.images.pillow import save
 from upres.images.png import write_png
@@ -143,7 +141,7 @@ def notices_of(name: str, dtype: np.dtype[Any], metadata: Metadata) -> tuple[str
 
 
 def _atomically(path: Path, fill: Callable[[BinaryIO], None]) -> None:
-    part = path.with_name(f".upres-{secrets.token_hex(6)}.part")
+    part = path.with_name(f".upres-{os.urandom(6).hex()}.part")
     try:
         try:
             with part.open("x+b") as file:
@@ -169,6 +167,8 @@ def _tiff(file: BinaryIO, shape: Shape, dtype: np.dtype[Any], bands: Bands, meta
 
 
 def _jpeg(file: BinaryIO, shape: Shape, _: object, bands: Bands, metadata: Metadata, quality: int | None) -> None:
+    from upres.images.jpeg import write_jpeg
+
     assert quality is not None
     write_jpeg(file, shape, _bytes(bands), metadata, quality)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
@@ -46,7 +45,7 @@ def kept(make: Callable[..., bytes]) -> Callable[..., bytes]:
                 return made
         made = make(*facts)
         if path:
-            part = path.with_name(f"{path.name}.{secrets.token_hex(6)}.part")
+            part = path.with_name(f"{path.name}.{os.urandom(6).hex()}.part")
             with suppress(OSError):
                 part.write_bytes(sha256(made).digest() + made)
                 part.replace(path)

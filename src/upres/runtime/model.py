@@ -7,7 +7,6 @@ int8. Engines get it wrapped for pictures: `upres.runtime.graph`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from upres.errors import ModelError
@@ -60,5 +59,5 @@ def _card_text(file: bytes) -> bytes:
 
 def bundled() -> dict[str, Path]:
     """The bundled models' names and files, in order of their names."""
-    folder = Path(str(resources.files("upres.weights")))
+    folder = Path(__file__).parents[1] / "weights"
     return {path.stem: path for path in sorted(folder.glob("*.onnx"))}

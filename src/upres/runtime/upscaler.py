@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -313,7 +312,7 @@ class Upscaler:
         if precision == "auto" and engine == "openvino" and gains_by_bytes() and (twin := _twin(path)):
             f32, int8 = model.card.quality, twin.card.quality
             losses = [f32[name] - int8[name] for name in f32.keys() & int8.keys()]
-            return twin if losses and fmean(losses) <= INT8_LOSS else model
+            return twin if losses and sum(losses) / len(losses) <= INT8_LOSS else model
         return model
 
     def _engine(self, model: Model, dtype: np.dtype[Any], use: Use = "tiles") -> Engine:
