@@ -1,6 +1,7 @@
 """A JPEG that is written in strips, against libjpeg's of the whole picture."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +52,17 @@ def test_a_profile_of_several_segments_stands_in_the_file_once(tmp_path: Path, o
     with Image.open(tmp_path / "a.jpg") as image:
         assert image.info["icc_profile"] == icc
     assert (tmp_path / "a.jpg").read_bytes().count(b"ICC_PROFILE\0") == 3
+
+
+def test_most_is_written_before_the_last_rows_are_there(monkeypatch: pytest.MonkeyPatch, photograph: Any) -> None:
+    monkeypatch.setattr("upres.images.jpeg.STRIP", 2**12)
+    file, written = io.BytesIO(), []
+
+    def bands() -> Iterator[NDArray[np.uint8]]:
+        for _ in range(20):
+            yield photograph
+            written.append(file.tell())
+
+    height, width, channels = photograph.shape
+    write_jpeg(file, (20 * height, width, channels), bands(), Metadata(), 92)
+    assert written[-1] > 0.9 * file.tell()
