@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +28,7 @@ PHOTOGRAPHIC = SUFFIXES - set(FORMATS["gif"].suffixes)
 MARGIN = 4  # LR pixels around a patch that are degraded with it, so that its border is not the picture's
 BLOCK = 8  # of JPEG
 GIB = 2**30
+WORKERS = min(8, os.cpu_count() or 2)  # batches made at the same time, so that a GPU does not wait for them
 
 Made = TypeVar("Made")
 
@@ -288,7 +290,7 @@ def _decode(path: Path, scale: int, size: tuple[int, int]) -> Pixels:
     return np.ascontiguousarray(pixels[: size[0] * scale, : size[1] * scale])
 
 
-def ahead(make: Callable[[int], Made], numbers: Iterable[int], workers: int = 2) -> Iterator[tuple[int, Made]]:
+def ahead(make: Callable[[int], Made], numbers: Iterable[int], workers: int = WORKERS) -> Iterator[tuple[int, Made]]:
     """Every number and what is made of it, in order, made in threads while earlier ones are used."""
     pool = ThreadPoolExecutor(workers)
     waiting: deque[tuple[int, Future[Made]]] = deque()
