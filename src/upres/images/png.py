@@ -92,8 +92,10 @@ def _big_endian(samples: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _chunk(file: BinaryIO, name: bytes, data: bytes) -> None:
+    from isal import isal_zlib  # its checksum takes a third of zlib's time
+
     if name == b"IDAT" and not data:
         return
     file.write(struct.pack(">I", len(data)) + name)
     file.write(data)
-    file.write(struct.pack(">I", zlib.crc32(data, zlib.crc32(name))))
+    file.write(struct.pack(">I", isal_zlib.crc32(data, isal_zlib.crc32(name))))
