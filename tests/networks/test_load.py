@@ -131,8 +131,30 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("bicubicpp", {"scale": 2, "channels": 8}),
     ("bsrn", {"scale": 3, "channels": 16, "blocks": 2, "challenge": False}),
     ("bsrn", {"scale": 2, "channels": 8, "blocks": 1, "challenge": True}),
-    ("carn", {"scale": 4, "channels": 8, "mobile": False, "groups": 1, "scales": [2, 3, 4], "batch_norm": False}),
-    ("carn", {"scale": 3, "channels": 8, "mobile": True, "groups": 2, "scales": [3], "batch_norm": True}),
+    (
+        "carn",
+        {
+            "scale": 4,
+            "channels": 8,
+            "mobile": False,
+            "groups": 1,
+            "scales": [2, 3, 4],
+            "batch_norm": False,
+            "learnt_shift": False,
+        },
+    ),
+    (
+        "carn",
+        {
+            "scale": 3,
+            "channels": 8,
+            "mobile": True,
+            "groups": 2,
+            "scales": [3],
+            "batch_norm": True,
+            "learnt_shift": True,
+        },
+    ),
     ("classsr", {"scale": 4, "base": "carn", "channels": [4, 8, 12]}),
     ("classsr", {"scale": 4, "base": "srresnet", "channels": [4, 6, 8]}),
     ("efdn", {"scale": 2, "channels": 16}),
@@ -215,7 +237,15 @@ def test_fsrcnn_as_a_branch_of_classsr(tmp_path: Path) -> None:
 
 
 def test_a_branch_of_classsr_carn_names_its_one_upsampler_without_its_scale(tmp_path: Path) -> None:
-    arguments = {"scale": 4, "channels": 8, "mobile": True, "groups": 4, "scales": [4], "batch_norm": True}
+    arguments = {
+        "scale": 4,
+        "channels": 8,
+        "mobile": True,
+        "groups": 4,
+        "scales": [4],
+        "batch_norm": True,
+        "learnt_shift": True,
+    }
     network = make("carn", arguments)
     layout = next(layout for layout in LAYOUTS if layout.network == "carn")
     state = as_published(layout, network.state_dict())

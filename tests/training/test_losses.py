@@ -50,6 +50,7 @@ def test_values_by_hand() -> None:
 def test_total_variation_is_the_slope() -> None:
     ramp = torch.arange(4.0).expand(1, 3, 5, 4)
     assert float(total_variation(ramp, ramp)) == pytest.approx(1)
+    assert float(total_variation(3 * ramp, ramp, squared=True)) == pytest.approx(9)
     assert float(total_variation(torch.full_like(ramp, 7), ramp)) == 0
 
 

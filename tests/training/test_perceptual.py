@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
+from torch import Tensor
 
 from upres.errors import UpresError
 from upres.evaluation.fetch import PARAMETERS, File
-from upres.images import Picture, write
+from upres.images import Picture, resize, write
 from upres.training.losses import Batch, make_loss
 from upres.training.losses.perceptual import gram
 from upres.training.losses.vgg import VGG, layer_names, vgg
@@ -156,11 +158,28 @@ def test_style_does_not_see_where_things_are(tmp_path: Path) -> None:
     write(picture, Picture((flat[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)))
     weights = str(torchvisions(tmp_path / "vgg.pth"))
     options = {"vgg": "vgg16", "layers": ["conv1_1"], "weights": weights, "picture": str(picture)}
-    loss = make_loss("style", options)
+    loss = make_loss("style", options | {"side": 16})
     loss.prepare(torch.nn.Identity(), 16)
     as_painted = (flat * 255).round() / 255
     assert float(loss(batch_of(as_painted, torch.zeros_like(flat)))) == pytest.approx(0, abs=1e-9)
     assert float(loss(batch_of(1 - as_painted, as_painted))) > 1e-3
+
+
+def test_a_picture_of_style_is_seen_at_the_size_that_is_asked_for(
+    tmp_path: Path, photograph: NDArray[np.uint8]
+) -> None:
+    write(tmp_path / "large.png", Picture(photograph))  # 176 x 240
+    write(tmp_path / "small.png", Picture(resize(photograph, scale=44 / 176)))
+    weights = str(torchvisions(tmp_path / "vgg.pth"))
+
+    def grams(name: str, side: int) -> list[Tensor]:
+        options = {"vgg": "vgg16", "layers": ["conv1_1"], "weights": weights, "picture": str(tmp_path / name)}
+        loss = make_loss("style", options | {"side": side})
+        loss.prepare(torch.nn.Identity(), 16)
+        return loss.grams  # type: ignore[return-value]
+
+    torch.testing.assert_close(grams("large.png", 44), grams("small.png", 44))
+    assert not torch.allclose(grams("large.png", 44)[0], grams("large.png", 176)[0])
 
 
 def test_patches_must_leave_a_feature() -> None:

@@ -1,5 +1,6 @@
 """The recipes that ship: that they say what their papers say, and that they run."""
 
+from dataclasses import replace
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
@@ -111,9 +112,16 @@ def test_optimisers_are_the_papers(name: str) -> None:
     assert first.optimizer == ("sgd" if name in ("srcnn", "fsrcnn", "vdsr") else "adam")
     assert first.momentum == 0.9
     assert first.beta2 == (0.99 if name.startswith(("classsr", "msrresnet", "pan")) else 0)
-    assert first.rates == {"srcnn": {"reconstruction": 0.1}, "fsrcnn": {"upsampler": 0.1}}.get(name, {})
+    assert bool(first.rates) == (name in ("srcnn", "fsrcnn"))
     assert (first.clip_norm, first.clip_value) == (10.0 if name == "carn" else 0, 0)
     assert (first.clip_step > 0) == (name == "vdsr")
+
+
+@pytest.mark.parametrize(("name", "last"), [("srcnn", "reconstruction"), ("fsrcnn", "upsampler")])
+def test_the_last_layer_and_all_biases_learn_slowly(name: str, last: str) -> None:
+    recipe = load_recipe(name)
+    assert any(path.startswith(last) for path, _ in recipe.network.build().named_parameters())
+    assert all(stage.rates == {last: 0.1, "bias": 0.1} for stage in recipe.stages)
 
 
 def test_the_rate_of_msrresnet_starts_again_every_250000_steps() -> None:
@@ -163,7 +171,7 @@ def test_what_happens_to_networks_between_stages() -> None:
 def test_classsr_trains_branches_by_difficulty_and_then_what_chooses_them(base: str, rate: float) -> None:
     recipe = load_recipe(f"classsr_{base}")
     assert recipe.network.build().branches is not None
-    *branches, last = recipe.stages
+    *branches, last, joint = recipe.stages
     for number, stage in enumerate(branches):
         assert (stage.module, stage.difficulty and stage.difficulty["part"]) == (f"branches.{number}", number)
         assert (stage.steps, stage.batch, stage.patch, stage.losses) == (500_000, 16, 32, {"l1": 1.0})
@@ -172,6 +180,7 @@ def test_classsr_trains_branches_by_difficulty_and_then_what_chooses_them(base: 
     assert (last.steps, last.batch, last.patch) == (200_000, 96, 32)
     assert last.losses == {"l1": 1000, "class_loss": 0.5, "average_loss": 3}
     assert rates(last, 0, 250_000) == pytest.approx([2e-4, 1e-4], rel=1e-3)  # half of a cosine of 500,000
+    assert replace(joint, frozen=["branches"]) == last
 
 
 @pytest.fixture(scope="module")

@@ -324,7 +324,8 @@ def test_modules_have_rates_of_their_own_and_a_step_is_bounded(tmp_path: Path, r
         "stage.0.warmup=0",
         "stage.0.ema=0",
         "stage.0.clip_step=0.01",
-        "stage.0.rates={head=0, 'blocks.0'=0.1}",
+        "network.bias=true",
+        "stage.0.rates={head=0, 'blocks.0'=0.1, bias=0.5}",
         "stage.1.learning_rate=0",
     ]
     made = recipe(1, "sgd", *changes)
@@ -332,7 +333,8 @@ def test_modules_have_rates_of_their_own_and_a_step_is_bounded(tmp_path: Path, r
     after = load_checkpoint(train(made, tmp_path / "run", quiet=True))[1].state_dict()
     change = {name: float((after[name] - fresh[name]).abs().max()) for name in fresh}
     bounds = {"head": 0.0, "blocks": 0.001, "tail": 0.01}
-    assert change == pytest.approx({name: bounds[name.partition(".")[0]] for name in fresh}, rel=1e-4)
+    expected = {name: 0.005 if name.endswith("bias") else bounds[name.partition(".")[0]] for name in fresh}
+    assert change == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_discriminator_learns_beside_the_network(tmp_path: Path, recipe: Any) -> None:

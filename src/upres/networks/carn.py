@@ -81,6 +81,7 @@ class CARN(Network):
         groups: of the 3x3 convolutions but the first and the last.
         scales: for which the network has upsamplers; the paper trains one body for all.
         batch_norm: after the 1x1 convolutions, as ClassSR has it.
+        learnt_shift: what takes the mean away and adds it again are 1x1 convolutions that learn, likewise.
 
     Raises:
         ValueError: if the scale is not one of ``scales``.
@@ -94,6 +95,7 @@ class CARN(Network):
         groups: int = 1,
         scales: Sequence[int] = (2, 3, 4),
         batch_norm: bool = False,
+        learnt_shift: bool = False,
     ) -> None:
         if scale not in scales:
             raise ValueError(f"scale must be one of scales {tuple(scales)}, not {scale}")
@@ -109,13 +111,38 @@ class CARN(Network):
         self.body = Cascade((cascading() for _ in range(STEPS)), channels, batch_norm)
         self.upsamplers = nn.ModuleDict({str(factor): _upsampler(channels, factor, groups) for factor in scales})
         self.tail = convolution(channels, 3)
-        self.mean: Tensor
-        self.register_buffer("mean", torch.tensor(DIV2K_MEAN).reshape(1, 3, 1, 1), persistent=False)
+        mean = torch.tensor(DIV2K_MEAN)
+        self.sub_mean, self.add_mean = _shift(-mean, learnt_shift), _shift(mean, learnt_shift)
 
     def upscale(self, lr: Tensor) -> Tensor:
         """See `Network.upscale`."""
-        features = self.body(self.head(lr - self.mean))  # (N, channels, H, W)
-        return self.tail(self.upsamplers[str(self.scale)](features)) + self.mean  # type: ignore[no-any-return]
+        features = self.body(self.head(self.sub_mean(lr)))  # (N, channels, H, W)
+        return self.add_mean(self.tail(self.upsamplers[str(self.scale)](features)))  # type: ignore[no-any-return]
+
+
+class Shift(nn.Module):
+    """Adds a colour, (3,), to RGB."""
+
+    def __init__(self, colour: Tensor) -> None:
+        super().__init__()
+        self.colour: Tensor
+        self.register_buffer("colour", colour.reshape(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) to the same shape."""
+        return images + self.colour
+
+
+@torch.no_grad()
+def _shift(colour: Tensor, learnt: bool) -> nn.Module:
+    """What adds a colour to RGB, or a 1x1 convolution that begins so."""
+    if not learnt:
+        return Shift(colour)
+    layer = nn.Conv2d(3, 3, 1)
+    layer.weight.copy_(torch.eye(3)[..., None, None])
+    assert layer.bias is not None
+    layer.bias.copy_(colour)
+    return layer
 
 
 def carn_m(scale: int = 4) -> CARN:
@@ -125,7 +152,7 @@ def carn_m(scale: int = 4) -> CARN:
 
 def carn_classsr(channels: int = 64) -> CARN:
     """A branch of ClassSR-CARN (Kong et al., CVPR 2021, arXiv:2103.04039), x4: 36, 52 or 64 channels."""
-    return CARN(4, channels, mobile=True, groups=4, scales=(4,), batch_norm=True)
+    return CARN(4, channels, mobile=True, groups=4, scales=(4,), batch_norm=True, learnt_shift=True)
 
 
 def _upsampler(channels: int, scale: int, groups: int) -> nn.Sequential:
@@ -147,6 +174,7 @@ def _arguments(state: State) -> dict[str, Any]:
         "groups": channels // state["body.blocks.0.blocks.0.0.weight"].shape[1],
         "scales": scales,
         "batch_norm": "body.fusions.0.1.weight" in state,
+        "learnt_shift": "sub_mean.weight" in state,
     }
 
 
@@ -163,8 +191,8 @@ PUBLISHED = (
         {
             "sub_mean.shifter": "",
             "add_mean.shifter": "",
-            "sub_mean": "",
-            "add_mean": "",
+            "sub_mean": "sub_mean",
+            "add_mean": "add_mean",
             "entry": "head",
             "b{1}.b{1}.body.{0}": "body.blocks.{}.blocks.{}.{}",
             "b{1}.c{1}.body.{0}": "body.blocks.{}.fusions.{}.{}",

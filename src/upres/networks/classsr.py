@@ -21,7 +21,7 @@ __all__ = ["PUBLISHED", "SUB_IMAGE", "ClassModule", "ClassSR", "classsr_carn", "
 
 
 def _carn(scale: int, channels: int) -> Network:
-    return carn.CARN(scale, channels, mobile=True, groups=4, scales=(scale,), batch_norm=True)
+    return carn.CARN(scale, channels, mobile=True, groups=4, scales=(scale,), batch_norm=True, learnt_shift=True)
 
 
 SUB_IMAGE = 32

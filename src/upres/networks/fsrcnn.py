@@ -59,8 +59,12 @@ class FSRCNN(LumaNetwork):
             self.upsampler = nn.Sequential(convolution(channels, scale**2, 1), nn.PixelShuffle(scale))
 
     def initialise(self) -> None:
-        """See `Network.initialise`: convolutions for PReLU, the deconvolution as SRCNN's layers (section 4.1)."""
-        draw(self, partial(nn.init.kaiming_normal_, a=0.25))
+        """See `Network.initialise`: convolutions as He et al., the deconvolution as SRCNN's layers (section 4.1).
+
+        Of He et al. the rule that keeps gradients, not features, as the deviations in the authors' files say: 0.0378
+        for 5x5 kernels that make 56 channels.
+        """
+        draw(self, partial(nn.init.kaiming_normal_, mode="fan_out"))
         if isinstance(self.upsampler, nn.ConvTranspose2d) and self.upsampler.bias is not None:
             nn.init.normal_(self.upsampler.weight, std=1e-3)
             nn.init.zeros_(self.upsampler.bias)

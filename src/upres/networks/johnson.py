@@ -28,7 +28,7 @@ class Johnson(Network):
     Args:
         scale: the factor r between LR and SR, a power of two; the paper's are 4 and 8.
         channels: feature channels.
-        blocks: residual blocks; the paper's four are from memory.
+        blocks: residual blocks.
 
     Raises:
         ValueError: if the scale is not a power of two.

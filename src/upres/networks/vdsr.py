@@ -24,10 +24,10 @@ class VDSR(LumaNetwork):
         scale: the factor r between LR and SR, which the weights have no part in.
         channels: feature channels.
         depth: convolutions.
-        bias: of the convolutions; the 665 thousand parameters that are published have none.
+        bias: of the convolutions; the authors' model has biases, the port to PyTorch none.
     """
 
-    def __init__(self, scale: int = 2, channels: int = 64, depth: int = 20, bias: bool = False) -> None:
+    def __init__(self, scale: int = 2, channels: int = 64, depth: int = 20, bias: bool = True) -> None:
         super().__init__(scale, halo=-(-depth // scale), interpolated=True, others=(2, 3, 4))
         self.head = convolution(1, channels, bias=bias)
         self.body = nn.ModuleList(convolution(channels, channels, bias=bias) for _ in range(depth - 2))

@@ -112,7 +112,8 @@ class Stage:
     learning_rate: float = 2e-3
     """The highest one, reached after the warm-up."""
     rates: dict[str, float] = field(default_factory=dict)
-    """What the learning rate is multiplied by for modules of the network, by name."""
+    """What the learning rate is multiplied by for modules of the network, by name, and for all weights called so, as
+    ``bias``."""
     warmup: int = 500
     """Steps over which the learning rate rises from 0."""
     schedule: str | Table = "cosine"

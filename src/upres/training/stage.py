@@ -41,8 +41,9 @@ def trained_part(stage: Stage, network: Network) -> Network:
         ValueError: if there is no such module, or it does not upscale.
     """
     modules = {**dict(unquantised(network).named_modules()), "": network}
+    kinds = {path.rpartition(".")[2] for path, _ in unquantised(network).named_parameters()}
     for name in (stage.module, *stage.frozen, *stage.rates):
-        if name not in modules:
+        if name not in modules and not (name in stage.rates and name in kinds):
             known = ", ".join(path for path in modules if path)
             raise ValueError(f"module, frozen or rates: the network has no {name}; it has {known[:400]}")
     part = modules[stage.module]
@@ -101,7 +102,8 @@ class StageRun:
         rates = {
             parameter: factor
             for name, factor in stage.rates.items()
-            for parameter in unquantised(self.whole).get_submodule(name).parameters()
+            for path, parameter in unquantised(self.whole).named_parameters()
+            if path.startswith(f"{name}.") or path.endswith(f".{name}")
         }
         groups: dict[float, list[Tensor]] = {}
         for parameter in self.part.parameters():

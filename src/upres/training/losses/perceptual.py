@@ -7,7 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from upres.images import read
+from upres.images import read, resize
+from upres.training.checked import Count
 from upres.training.losses.base import Batch, Loss
 from upres.training.losses.vgg import VGG, Architecture, layer_names, vgg
 
@@ -81,6 +82,7 @@ class Style(VGGLoss):
 
     Args:
         picture: the file whose style is wanted; empty for each patch's own HR.
+        side: to what the picture's shorter side is resized; strokes are as broad in SR as in the picture then.
         vgg: the network.
         layers: the paper's.
         weights: a file, see `upres.training.losses.vgg.vgg`; empty to fetch PyTorch's.
@@ -93,19 +95,22 @@ class Style(VGGLoss):
         self,
         *,
         picture: str = "",
+        side: Count = 256,
         vgg: Architecture = "vgg16",
         layers: list[str] = ["relu1_2", "relu2_2", "relu3_3", "relu4_3"],  # noqa: B006  # read only
         weights: str = "",
     ) -> None:
         super().__init__(vgg, layers, weights)
-        self.picture = picture
+        self.picture, self.side = picture, side
         self.grams: list[Tensor] = []
 
     def prepare(self, network: nn.Module, side: int) -> None:
         """See `Loss.prepare`."""
         super().prepare(network, side)
         if self.picture:
-            pixels = torch.tensor(read(self.picture).rgb8()).permute(2, 0, 1)[None].float() / 255
+            picture = read(self.picture).rgb8()
+            picture = resize(picture, scale=self.side / min(picture.shape[:2]))
+            pixels = torch.tensor(picture).permute(2, 0, 1)[None].float() / 255
             self.grams = [gram(features) for features in self.features(pixels)]
 
     def forward(self, batch: Batch) -> Tensor:
