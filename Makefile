@@ -9,7 +9,7 @@ demo: $(LIGHT)/.done
 	$(LIGHT)/bin/python examples/demo.py
 
 test: $(LAB)/.done lint
-	$(LAB)/bin/pytest
+	OMP_NUM_THREADS=1 $(LAB)/bin/pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
 lint: $(LAB)/.done
 	$(LAB)/bin/ruff check .

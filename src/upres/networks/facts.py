@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-
 from upres.networks import NETWORKS, Network, NetworkSpec
 from upres.networks.count import Counts, count
 
@@ -37,9 +35,8 @@ def facts(name: str, as_it_runs: Callable[[Network], Network] = lambda network: 
         name: of the network.
         as_it_runs: what is done to it before its costs are counted, as `upres.compression.reparameterise.merge` does.
     """
-    with torch.device("meta"):  # only shapes are needed
-        network = NetworkSpec(name).build()
-        scales = tuple(scale for scale in (2, 3, 4, 8) if _can_be_built(name, scale))
+    network = NetworkSpec(name).build()
+    scales = tuple(scale for scale in (2, 3, 4, 8) if scale == network.scale or _can_be_built(name, scale))
     first_line = (sys.modules[NETWORKS[name].__module__].__doc__ or "").partition("\n")[0]
     paper = re.search(r"\((.*\d{4}.*)\)", first_line)
     counts = count(as_it_runs(network))
