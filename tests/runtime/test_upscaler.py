@@ -2,10 +2,12 @@ import pickle
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -17,7 +19,8 @@ from upres.errors import ImageError, ModelError
 from upres.images import Metadata, Picture, resize
 from upres.networks import NetworkSpec
 from upres.networks.checkpoint import save_checkpoint
-from upres.runtime import Upscaler
+from upres.runtime import Card, Upscaler
+from upres.runtime.model import CARD_KEY, bundled
 
 ENGINES = ["openvino", "onnxruntime"]
 SCALES = [2, 3, 4]
@@ -234,6 +237,19 @@ def test_what_cannot_be_used_says_why(tmp_path: Path) -> None:
     for scale in (0, -1, 33, float("nan")):
         with pytest.raises(ValueError, match="scale"):
             Upscaler(scale=scale)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_card_of_another_scale_than_the_networks_is_told_of(
+    tmp_path: Path, of_kind: Any, engine: str, dtype: Any
+) -> None:
+    model = onnx.load(bundled()["fast_x2"])
+    (card,) = (item for item in model.metadata_props if item.key == CARD_KEY)
+    card.value = replace(Card.from_json(card.value), scale=4).to_json()
+    onnx.save(model, tmp_path / "a.onnx")
+    with pytest.raises(ModelError, match="does not upscale by 4, as its card says"):
+        Upscaler(tmp_path / "a.onnx", engine=engine)(of_kind(3, dtype))
 
 
 @pytest.mark.parametrize(

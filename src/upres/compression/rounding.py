@@ -19,7 +19,7 @@ PLACES = 2**17
 """LR pixels that are looked at, many times more than a kernel has weights."""
 
 EVEN = {0.0: 2, 1.0: 4}
-"""Patches that are looked at beside, black and white: most of a page or a screen is, and shall stay so."""
+"""How often patches count that are looked at beside, black and white: most of a page or a screen is, and shall stay."""
 
 RANGES = torch.tensor([4 / 3, 1, 3 / 4, 9 / 16]).double()
 """Shares of the range that holds all weights; of the numbers of few bits there, the best is taken for each output."""
@@ -49,13 +49,14 @@ def fit_integers(quantised: nn.Module, exact: nn.Module, quantisers: Sequence[An
     """
     patches = [patch for batch in batches for patch in batch[:, None]]  # (1, 3, H, W)
     patches = patches[:: math.ceil(sum(patch[0, 0].numel() for patch in patches) / PLACES)]
-    patches += [torch.full_like(patches[0], level) for level, times in EVEN.items() for _ in range(times)]
+    counted = [(patch, 1) for patch in patches]
+    counted += [(torch.full_like(patches[0], level), times) for level, times in EVEN.items()]
     found = convolutions(quantised, quantisers, patches[0])
     last = next(reversed(found), None)  # which draws the pixels
     for name, (reader, quantiser) in found.items():
         convolution: Any = quantised.get_submodule(name)
         own: Any = exact.get_submodule(name)
-        gram, wanted = _normal_equations(quantised, convolution, exact, own, patches)
+        gram, wanted = _normal_equations(quantised, convolution, exact, own, counted)
         begin = own.weight.flatten(1)
         weights = begin.shape[1]
         if own.bias is not None:
@@ -127,11 +128,18 @@ def _rounded(free: Tensor, gram: Tensor, weights: int, step: Tensor, pairs: Tens
 
 
 def _normal_equations(
-    quantised: nn.Module, convolution: nn.Module, exact: nn.Module, own: nn.Module, patches: Sequence[Tensor]
+    quantised: nn.Module,
+    convolution: nn.Module,
+    exact: nn.Module,
+    own: nn.Module,
+    patches: Sequence[tuple[Tensor, int]],
 ) -> tuple[Tensor, Tensor]:
-    """Products of the rounded columns that a kernel sees with themselves, and of the exact output with them."""
+    """Products of the rounded columns that a kernel sees with themselves, and of the exact output with them.
+
+    Patches count as often as the number beside them says.
+    """
     gram = wanted = torch.zeros((), dtype=torch.float64)
-    for lr in patches:
+    for lr, times in patches:
         with Convolved(convolution) as convolved:
             quantised(lr)
         outputs: list[Tensor] = []
@@ -140,8 +148,8 @@ def _normal_equations(
         handle.remove()
         for (features, _), output in zip(convolved.operands, outputs, strict=True):
             columns = _columns(features, own).double()
-            gram = gram + columns @ columns.T
-            wanted = wanted + output.transpose(0, 1).flatten(1).double() @ columns.T
+            gram = gram + times * (columns @ columns.T)
+            wanted = wanted + times * (output.transpose(0, 1).flatten(1).double() @ columns.T)
     return gram, wanted
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from upres.errors import ModelError
 from upres.runtime.cache import kept
 from upres.runtime.card import Card
 from upres.runtime.samples import Samples, peak_of
@@ -47,19 +48,28 @@ class PictureGraph:
     """
 
     onnx: bytes
-    scale: int
+    scale: int | None
+    """None of a router, whose ``sr`` is the hardness of cells, (1, h, w, 1)."""
     quantised: bool = False
     """Whether convolutions compute in 8-bit integers."""
 
-    def picture(self, sr: Samples, height: int, threads: int | None) -> Samples:
+    def picture(self, sr: Samples, height: int, width: int, threads: int | None) -> Samples:
         """The (r·height, r·width, 3) SR picture, copied out of what an engine has given.
 
         Args:
             sr: the graph's output.
             height: of the LR picture.
+            width: of the LR picture.
             threads: at most this many copy; None for all that help.
+
+        Raises:
+            ModelError: if the network does not upscale as its card says.
         """
-        if sr.ndim == 4:
+        if self.scale and sr.size != 3 * height * width * self.scale**2:
+            raise ModelError(
+                f"the model does not upscale by {self.scale}, as its card says; make it anew: upres export"
+            )
+        if sr.ndim == 4 or not self.scale:
             return np.array(sr[0])
         side = math.isqrt(sr.shape[2] // 3)
         run = 3 * side
@@ -97,7 +107,7 @@ def hardness_graph(file: bytes, dtype: np.dtype[Any]) -> PictureGraph:
         file: its ONNX: input ``lr`` (1, 3, H, W) in [0, 1], output ``hardness`` (1, 1, h, w), f32.
         dtype: as for `picture_graph`.
     """
-    return PictureGraph(_hardness(file, dtype.name), 1)
+    return PictureGraph(_hardness(file, dtype.name), None)
 
 
 @kept
