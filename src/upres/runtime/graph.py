@@ -53,18 +53,18 @@ class PictureGraph:
     quantised: bool = False
     """Whether convolutions compute in 8-bit integers."""
 
-    def picture(self, sr: Samples, height: int, width: int, threads: int | None) -> Samples:
+    def picture(self, sr: Samples, lr: tuple[int, ...], threads: int | None) -> Samples:
         """The (r·height, r·width, 3) SR picture, copied out of what an engine has given.
 
         Args:
             sr: the graph's output.
-            height: of the LR picture.
-            width: of the LR picture.
+            lr: the shape of the LR picture, height and width first.
             threads: at most this many copy; None for all that help.
 
         Raises:
             ModelError: if the network does not upscale as its card says.
         """
+        height, width = lr[:2]
         if self.scale and sr.size != 3 * height * width * self.scale**2:
             raise ModelError(
                 f"the model does not upscale by {self.scale}, as its card says; make it anew: upres export"

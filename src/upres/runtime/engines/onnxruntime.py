@@ -29,4 +29,4 @@ class ONNXRuntimeEngine:
     def run(self, lr: NDArray[Any]) -> NDArray[Any]:
         """See `upres.runtime.engines.Engine.run`."""
         (sr,) = self._session.run(None, {"lr": lr[None]})
-        return self._graph.picture(sr, *lr.shape[:2], self._threads)
+        return self._graph.picture(sr, lr.shape, self._threads)

@@ -82,7 +82,7 @@ class OpenVINOEngine:
                 self._requests[known] = self._compile(known, kept=frequent or not known)
                 self._forget()
             (sr,) = self._requests[known].infer([lr[None]], share_inputs=True, share_outputs=True).values()
-            return self._graph.picture(sr, *lr.shape[:2], self._threads)
+            return self._graph.picture(sr, lr.shape, self._threads)
 
     def _compile(self, shape: Shape, kept: bool) -> Any:
         """A request for one shape, or for any if none is given."""
