@@ -51,7 +51,10 @@ def test_branches_go_from_the_smallest_to_the_largest(
 
 
 @pytest.mark.usefixtures("cheap_windows")
-def test_the_default_loses_what_was_asked_and_saves_work(tmp_path: Path, photographs: Path) -> None:
+def test_the_default_loses_what_was_asked_and_saves_work(
+    tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundling, "SIDE", 96)  # the photographs' own
     fast, fine = (mean_psnr(Upscaler(name, precision="f32"), photographs, 4) for name in ("fast_x4", "fine_x4"))
     work = {}
     for loss in (0.03, 0.5):
@@ -88,7 +91,8 @@ def test_what_cannot_be_bundled_says_why(
     assert not out.exists()
 
 
-def test_no_loss_allowed_is_next_to_none(tmp_path: Path, photographs: Path) -> None:
+def test_no_loss_allowed_is_next_to_none(tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundling, "SIDE", 96)
     make_bundle(["fast_x4", "fine_x4"], tmp_path / "none_x4.onnx", photographs, loss=0)
     routed, fine = (
         mean_psnr(Upscaler(model, precision="f32"), photographs, 4) for model in (tmp_path / "none_x4.onnx", "fine_x4")
