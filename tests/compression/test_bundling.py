@@ -2,16 +2,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from upres import Upscaler
 from upres.compression import bundling
 from upres.compression.bundling import make_bundle
-from upres.compression.export import state_quality
+from upres.compression.export import state_quality, write_model
 from upres.errors import ImageError, ModelError
 from upres.evaluation.quality import mean_psnr
 from upres.images import Picture, write
-from upres.runtime import load_model
+from upres.runtime import bundled, load_model
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_what_cannot_be_bundled_says_why(
     tmp_path: Path, photographs: Path, two_branches: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bundling, "SIDE", 48)
-    out = tmp_path / "out" / "a.onnx"
+    out = tmp_path / "a.onnx"
 
     def refused(kind: type[Exception], match: str, *branches: str, folder: Path = photographs) -> None:
         with pytest.raises(kind, match=match):
@@ -88,6 +89,11 @@ def test_what_cannot_be_bundled_says_why(
     refused(ImageError, "none: there is no such folder", "fast_x4", "fine_x4", folder=tmp_path / "none")
     (tmp_path / "empty").mkdir()
     refused(ImageError, "empty: holds no photographs", "fast_x4", "fine_x4", folder=tmp_path / "empty")
+    router = tmp_path / "router.onnx"
+    write_model(onnx.load(bundled()["fast_x4"]), replace(load_model(bundled()["fast_x4"]).card, name="router"), router)
+    refused(ModelError, "cannot be called router", str(router), "fine_x4")
+    with pytest.raises(ValueError, match="is what the model is made of"):
+        make_bundle([str(router), "fine_x4"], router, photographs)
     assert not out.exists()
 
 

@@ -38,8 +38,7 @@ def test_a_folder_that_is_not_there_is_named_to_people(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "a.safetensors", spec, spec.build())
     result = CliRunner().invoke(app, ["export", str(tmp_path / "a.safetensors"), str(tmp_path / "none" / "a.onnx")])
     assert result.exit_code == 2
-    assert "none" in result.output
-    assert "No such file" in result.output
+    assert "none: there is no such folder" in result.output
 
 
 @pytest.mark.parametrize("downscale", STEPS)
@@ -159,3 +158,18 @@ def test_classsr_becomes_a_bundle_in_which_each_sub_image_takes_its_branch_or_a_
             if taken not in ([branch], [max(branch, 1)]):
                 wrong.append((row, column))
         assert not wrong, engine
+
+
+def test_what_a_model_is_made_of_is_not_replaced(tmp_path: Path) -> None:
+    spec = NetworkSpec("bicubicpp", {"scale": 2, "channels": 4})
+    save_checkpoint(tmp_path / "a.safetensors", spec, spec.build())
+    kept = (tmp_path / "a.safetensors").read_bytes()
+    (tmp_path / "a.part").write_text("mine")
+    for target, says in (("a.safetensors", "NAME.onnx"), ("b", "NAME.onnx"), ("none/b.onnx", "no such folder")):
+        with pytest.raises(ValueError, match=says):
+            export(tmp_path / "a.safetensors", tmp_path / target)
+    export(tmp_path / "a.safetensors", tmp_path / "a.onnx")
+    with pytest.raises(ValueError, match="is what the model is made of"):
+        export(tmp_path / "a.onnx", tmp_path / "a.onnx")
+    assert (tmp_path / "a.safetensors").read_bytes() == kept
+    assert {path.name for path in tmp_path.iterdir()} == {"a.safetensors", "a.part", "a.onnx"}

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,10 @@ def test_nothing_found_is_said(tmp_path: Path) -> None:
 def test_a_missing_file_does_not_stop_the_others(folder: Path) -> None:
     jobs = collect([str(folder / "none.jpg"), str(folder / "a.jpg")], mark="_x4")
     assert [job.source.name for job in jobs] == ["none.jpg", "a.jpg"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_a_link_to_itself_fails_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    assert [job.source.name for job in collect([str(tmp_path)], mark="_x4")] == ["a.png", "loop.png"]

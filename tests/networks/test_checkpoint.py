@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from upres.compression.reparameterise import merge
 from upres.networks import Network, NetworkSpec
 from upres.networks.checkpoint import fit, load_checkpoint, save_checkpoint
+from upres.networks.reparameterised import KernelBases
 
 
 def test_a_checkpoint_rebuilds_its_network(tmp_path: Path) -> None:
@@ -138,3 +139,14 @@ def test_a_checkpoint_keeps_facts_beside_what_rebuilds_it(tmp_path: Path) -> Non
     with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
         assert file.metadata()["recipe"] == "mine"
     assert load_checkpoint(tmp_path / "a.safetensors")[0] == spec
+
+
+def test_a_merged_convolution_whose_kernel_is_a_sum_of_bases_again_is_read(tmp_path: Path) -> None:
+    spec = NetworkSpec("ecbsr", {"scale": 2, "channels": 4, "blocks": 1})
+    network = merge(spec.build())
+    for path, module in list(network.named_modules()):
+        if type(module) is nn.Conv2d:
+            network.set_submodule(path, KernelBases.from_plain(module))
+    save_checkpoint(tmp_path / "a.safetensors", spec, network)
+    lr = torch.rand(1, 3, 8, 8)
+    torch.testing.assert_close(load_checkpoint(tmp_path / "a.safetensors")[1](lr), network.eval()(lr))

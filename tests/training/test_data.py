@@ -215,3 +215,13 @@ def test_what_is_made_ahead_comes_in_order_and_errors_where_they_belong() -> Non
     with pytest.raises(KeyError):
         next(made)
     assert threading.main_thread() not in seen
+
+
+def test_two_photographs_of_one_name_cannot_be_paired_with_given_lr(folder: Path, tmp_path: Path) -> None:
+    lr = tmp_path / "given"
+    lr.mkdir()
+    first = sorted(folder.iterdir())[0]
+    for name in ("a.png", "a.bmp"):
+        write(lr / name, read(first))
+    with pytest.raises(RecipeError, match=r"a.bmp and a.png are called alike"):
+        load_photographs(str(folder), 2, 8, lr=str(lr))

@@ -21,6 +21,6 @@ def command(
     """Draw tables, Pareto fronts, rank correlations and comparisons into one HTML file."""
     from upres.evaluation.report import write_report
 
-    prepare(out)
+    prepare(out, inputs=results)
     write_report(out, results)
     typer.echo(str(out))

@@ -76,6 +76,9 @@ def run(
         if file is None:
             raise SearchError("name a search's .toml file or one that ships, or go on with --resume")
         plan = load_plan(file, [*(change or []), *folders(data, validation)], smoke=smoke)
+        for key, folder in (("data.train", plan.data.train), ("data.validation", plan.data.validation)):
+            if folder and not Path(folder).is_dir():
+                raise SearchError(f"{key} = {folder!r}: there is no such folder of photographs")
     with Store(out) as store:
         if not resume and store.fact("plan"):
             raise SearchError(f"{out} holds a search already: go on with --resume, or choose another --out")

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from upres.compression.export import middles, write_model
+from upres.compression.export import check_target, middles, write_model
 from upres.errors import ImageError, ModelError
 from upres.metrics.psnr import luma
 from upres.runtime import Card, Model, Upscaler, bundled, load_model
@@ -60,8 +60,10 @@ def make_bundle(
     Raises:
         ModelError: if a model cannot be read, or they do not fit together.
         ImageError: if the photographs cannot be read, or there are none.
+        ValueError: if ``path`` is none to write a model to.
     """
     files = [bundled().get(name, Path(name)) for name in branches]
+    check_target(path, *files)
     opened = sorted(((load_model(file), file) for file in files), key=lambda pair: pair[0].card.multiply_adds)
     models = [model for model, _ in opened]
     _check(models)
@@ -102,6 +104,8 @@ def _check(models: list[Model]) -> None:
     names = [card.name for card in cards]
     if len(cards) < 2 or len(set(names)) < len(names):
         raise ModelError(f"a bundle takes two or more different models, not {', '.join(names)}")
+    if ROUTER in names:
+        raise ModelError(f"a branch cannot be called {ROUTER}: make the model anew under another name")
     if len({card.scale for card in cards}) > 1:
         scales = ", ".join(f"{card.name} x{card.scale}" for card in cards)
         raise ModelError(f"the models of a bundle have one scale, but these are {scales}")

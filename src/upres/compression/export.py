@@ -31,7 +31,7 @@ from upres.runtime.bundle import ROUTER, bundle
 from upres.runtime.card import CONTEXT, Card, Routing
 from upres.runtime.model import CARD_KEY, bundled, load_model
 
-__all__ = ["export", "load_weights", "middles", "state_quality", "to_onnx", "write_model"]
+__all__ = ["check_target", "export", "load_weights", "middles", "state_quality", "to_onnx", "write_model"]
 
 WRAPPER = "network."
 """Before the names of the weights in a model, after the attribute of `Aligned`."""
@@ -73,11 +73,12 @@ def export(
         quality: data set to PSNR in dB, for the card.
 
     Raises:
-        ValueError: if the weights cannot be read, are of no network known, or are not of the scale; or if the network
-            cannot be quantised.
+        ValueError: if the weights cannot be read, are of no network known, or are not of the scale; if the network
+            cannot be quantised; or if ``path`` is none to write a model to.
         ImageError: if the photographs cannot be read, or there are none.
     """
     file = bundled().get(str(weights), weights)
+    check_target(path, Path(file))
     spec, network = load_weights(str(file), scale)
     facts = _facts(file)
     card = replace(
@@ -168,9 +169,23 @@ def write_model(model: onnx.ModelProto, card: Card, path: Path) -> None:
     del model.metadata_props[:]
     model.metadata_props.add(key=CARD_KEY, value=card.to_json())
     onnx.checker.check_model(model)
-    part = path.with_suffix(".part")
+    part = path.with_name(f"{path.name}.part")
     part.write_bytes(model.SerializeToString())
     part.replace(path)
+
+
+def check_target(path: Path, *sources: Path) -> None:
+    """Refuse a file that a model must not be written to.
+
+    Raises:
+        ValueError: if it is not called ``.onnx``, is one of the sources, or its folder is not there.
+    """
+    if path.suffix != ".onnx":
+        raise ValueError(f"{path}: call the model to write NAME.onnx")
+    if path.resolve() in {source.resolve() for source in sources}:
+        raise ValueError(f"{path}: is what the model is made of; name another file")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path.parent}: there is no such folder to write {path.name} to")
 
 
 def load_weights(path: str, scale: int | None = None) -> tuple[NetworkSpec, Network]:

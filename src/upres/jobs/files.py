@@ -66,7 +66,7 @@ def collect(
                     folders = True
                     files = list(_pictures(path, mark, recursive))
                 for file in files:
-                    found.setdefault(file.resolve(), (file, path if path.is_dir() else path.parent))
+                    found.setdefault(Path(os.path.realpath(file)), (file, path if path.is_dir() else path.parent))
         one_file = output is not None and not output.is_dir() and bool(output.suffix)
     except OSError as error:
         raise ImageError(f"{error.filename}: cannot be read ({error.strerror})") from None

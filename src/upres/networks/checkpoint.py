@@ -34,7 +34,7 @@ def save_checkpoint(
         facts: what else the metadata say, such as how it was trained; ``network`` and ``arguments`` are taken.
     """
     state = _state(network)
-    part = path.with_suffix(".part")
+    part = path.with_name(f"{path.name}.part")
     rebuilding = {"network": spec.name, "arguments": json.dumps(spec.arguments)}
     save_file(state, part, metadata={**(facts or {}), **rebuilding})
     part.replace(path)
@@ -106,8 +106,9 @@ def fit(network: Network, state: Mapping[str, Tensor]) -> None:
         if isinstance(module, ReparameterisedConvolution) and _is_plain(path, state):
             sizes = (module.in_channels, module.out_channels, module.kernel_size[0])
             plain = convolution(*sizes, groups=module.groups, bias=module.bias is not None).to(module.weight)
-            network.set_submodule(path, plain.train(module.training))
-        elif type(module) is nn.Conv2d and state.get(f"{path}.weight", module.weight).ndim == 5:
+            module = plain.train(module.training)
+            network.set_submodule(path, module)
+        if type(module) is nn.Conv2d and state.get(f"{path}.weight", module.weight).ndim == 5:
             network.set_submodule(path, KernelBases.from_plain(module).train(module.training))
     changed = [_resize(module, tensors.get(path, {})) for path, module in network.named_modules()]
     own = network.state_dict()
@@ -145,9 +146,9 @@ def _by_module(state: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 
 
 def _is_plain(path: str, state: Mapping[str, Tensor]) -> bool:
-    """Whether no more is there of a convolution than a plain one has."""
+    """Whether no more is there of a convolution than a plain one has, or one whose kernel is a sum of bases."""
     kinds = {name[len(path) + 1 :]: tensor.ndim for name, tensor in state.items() if name.startswith(f"{path}.")}
-    return kinds.get("weight") == 4 and kinds.keys() <= {"weight", "bias"}
+    return kinds.get("weight") in (4, 5) and kinds.keys() <= {"weight", "bias"}
 
 
 def _resize(module: nn.Module, tensors: Mapping[str, Tensor]) -> bool:

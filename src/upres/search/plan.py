@@ -131,6 +131,11 @@ def _plan(origin: dict[str, Any], table: Table, source: Source) -> Plan:
     data = checked_data(tables["data"], source)
     if not data.validation:
         raise source.error("data.validation", " is missing: a folder of photographs to judge candidates by")
+    for key in ("teacher", "scales", "before", "after", "difficulty"):
+        if key in tables["stage"]:
+            raise source.error(
+                f"stage.{key}", ": is not for candidates, which are trained briefly; give it in [[full]]"
+            )
     full = table.get("full", [])
     if not isinstance(full, list) or not full:
         raise source.error("full", ": a search needs at least one [[full]], how what it finds is trained in full")

@@ -209,7 +209,9 @@ def load_photographs(
     if not folder:
         raise RecipeError("no folder of photographs is given: set data.train (`upres train --data FOLDER`)")
     paths = _photographs(folder)
-    given = {path.stem: path for path in _photographs(lr)} if lr else {}
+    given = _by_name(lr) if lr else {}
+    if lr:
+        _by_name(folder)
     with ThreadPoolExecutor() as pool:
         files = list(pool.map(lambda path: _File.of(path, scale, given, lr), paths))
     files = [file for file in files if min(file.size) >= patch]
@@ -235,6 +237,16 @@ def load_photographs(
 
     names = [f"{file.hr.name} {file.hr.stat().st_size}" for file in files]
     return Photographs(Decoded(load, areas, capacity), sides, names, scale, degradation, augmentation)
+
+
+def _by_name(folder: str) -> dict[str, Path]:
+    """The photographs of a folder, of which no two may be called alike where LR belongs to HR by name."""
+    named: dict[str, Path] = {}
+    for path in _photographs(folder):
+        if other := named.get(path.stem):
+            raise RecipeError(f"{folder}: {other.name} and {path.name} are called alike, so LR and HR cannot be told")
+        named[path.stem] = path
+    return named
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def _identity(photographs: Photographs, by: str, patch: int) -> str:
 
 
 def _save(path: Path, values: NDArray[np.float64]) -> None:
-    part = path.with_suffix(".part")
+    part = path.with_name(f"{path.name}.part")
     with part.open("wb") as file:
         np.save(file, values)
     part.replace(path)

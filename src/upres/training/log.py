@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 
+from upres.errors import RecipeError
+
 __all__ = ["Log", "summary"]
 
 
@@ -108,6 +110,13 @@ def summary(out: Path) -> str:
 
 
 def _lines(path: Path) -> list[dict[str, float]]:
-    """What was noted, but for a last line that was cut when the process was killed."""
-    text = path.read_text("utf-8") if path.exists() else ""
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    """What was noted, but for a last line that was cut when the process was killed.
+
+    Raises:
+        RecipeError: if it is damaged.
+    """
+    text = path.read_text("utf-8", "replace") if path.exists() else ""
+    try:
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    except ValueError as error:
+        raise RecipeError(f"{path}: is damaged ({error}); delete it, the weights do not need it") from None

@@ -368,7 +368,11 @@ def _degradation(data: Data) -> Pipeline | None:
 
 def _identity(recipe: Recipe) -> str:
     """What must not change between the parts of one run."""
-    data = {name: value for name, value in asdict(recipe.data).items() if not isinstance(value, str)}
+    data = {
+        name: bool(value) if name == "lr" else value
+        for name, value in asdict(recipe.data).items()
+        if name == "lr" or not isinstance(value, str)
+    }
     stages = [asdict(stage) | {"train": bool(stage.train), "learning_rate": 0} for stage in recipe.stages]
     return json.dumps(
         {
