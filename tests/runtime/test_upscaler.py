@@ -167,6 +167,11 @@ def test_any_scale_is_sharp_or_at_least_there(photograph: NDArray[np.uint8], sca
     assert np.abs(sr.astype(int) - resize(lr, (expected[0], expected[1]))).mean() < 9
 
 
+def test_sizes_are_rounded_up_but_not_for_what_floats_lack() -> None:
+    assert Upscaler(scale=1.1).target(100, 101) == (110, 112)
+    assert Upscaler(scale=3).target(7, 5) == (21, 15)
+
+
 def test_a_target_size(photograph: NDArray[np.uint8]) -> None:
     assert Upscaler()(photograph, size=(300, 301)).shape == (300, 301, 3)
     assert np.array_equal(Upscaler()(photograph, size=(88, 120)), resize(photograph, (88, 120)))

@@ -34,6 +34,7 @@ def test_the_searches_that_ship_can_be_read(name: str) -> None:
         ('"multiply_adds"]', '"speed"]', "objectives.1: there is no 'speed'; known: psnr, multiply_adds"),
         ('"multiply_adds"]', '"latency"]', "latency is missing: a table with a reference"),
         ('"psnr", "multiply_adds"]', '"psnr"]', "name two or more different ones"),
+        ("steps = 8", 'teacher = "self"', "stage.teacher: is not for candidates, which are trained briefly"),
         ("population = 4", "populaton = 4", "controller.populaton: unknown key; known: method, population"),
         ("population = 4", "reinforced = 1.5", "controller.reinforced = 1.5: must lie between 0 and 1"),
         ("evaluations = 12", "evaluations = 0", "evaluations = 0: must be at least 1"),

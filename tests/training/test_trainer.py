@@ -615,8 +615,20 @@ def test_bf16_trains_weights_that_stay_f32(tmp_path: Path, recipe: Any) -> None:
 
 def test_a_folder_of_another_run_is_not_touched(tmp_path: Path, recipe: Any) -> None:
     train(recipe(5), tmp_path / "run", quiet=True)
-    with pytest.raises(RecipeError, match="another recipe"):
-        train(recipe(6), tmp_path / "run", quiet=True)
+    for changed in (recipe(6), recipe(5, "adam", f"data.lr='{tmp_path}'")):
+        with pytest.raises(RecipeError, match="another recipe"):
+            train(changed, tmp_path / "run", quiet=True)
+
+
+@pytest.mark.parametrize("action", ["remove_biases", "add_bases"])
+def test_what_needs_plain_convolutions_says_so(tmp_path: Path, recipe: Any, action: str) -> None:
+    changes = ["network={name='ecbsr', scale=2, channels=4, blocks=1}", f"stage.0.before=['{action}']"]
+    with pytest.raises(RecipeError, match=rf"stage.0.before: {action}: .* merge must come first"):
+        train(recipe(1, "adam", *changes), tmp_path / "run", quiet=True)
+    merged = recipe(3, "adam", changes[0], f"stage.0.before=['merge', '{action}']")
+    checkpoint = train(merged, tmp_path / "merged", quiet=True)
+    assert train(merged, tmp_path / "merged", quiet=True) == checkpoint, "which reads what it wrote"
+    assert load_checkpoint(checkpoint)
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_state(

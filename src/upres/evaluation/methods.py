@@ -78,6 +78,8 @@ def open_method(
     name, engine = path.stem if path.suffix == ".onnx" else subject, engine or "openvino"
     options: dict[str, Any] = {"scale": r, "engine": engine, "precision": precision, "threads": threads}
     upscaler = Upscaler(subject, **options)
+    if not upscaler.route(r):
+        raise ModelError(f"{subject} makes pictures larger: --scale must be 2 or more, not {r}")
     if effort is not None and upscaler.route(r)[0].card.routing:
         upscaler = Upscaler(subject, **options, effort=effort)
     routing = upscaler.route(r)[0].card.routing

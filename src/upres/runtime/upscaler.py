@@ -178,8 +178,9 @@ class Upscaler:
         return max(_family(str(model))[0])
 
     def target(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the result for an image of this height and width."""
-        return math.ceil(self.scale * height), math.ceil(self.scale * width)
+        """Height and width of the result for an image of this height and width: the scale times them, rounded up."""
+        height, width = (math.ceil(round(self.scale * side, 6)) for side in (height, width))  # 1.1 times 100 are 110
+        return height, width
 
     def bands(
         self,

@@ -19,7 +19,7 @@ from upres.compression.quantise import unquantised
 from upres.compression.reparameterise import merge as merge_network
 from upres.networks import Network
 from upres.networks.checkpoint import fit
-from upres.networks.reparameterised import KernelBases
+from upres.networks.reparameterised import KernelBases, ReparameterisedConvolution
 from upres.training.checked import Count, Factor, Table
 
 __all__ = ["ACTIONS", "Run", "act"]
@@ -91,8 +91,9 @@ def prune(
 
 def remove_biases(network: Network, run: Run) -> Network:  # noqa: ARG001
     """Leave the convolutions without biases, as Bicubic++ does after pruning (arXiv:2305.02126, section 3.3)."""
+    _check_merged(network)
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | KernelBases):
             module.bias = None
     return network
 
@@ -112,6 +113,7 @@ def add_bases(network: Network, run: Run, *, count: Count = 1) -> Network:  # no
         run: see the module.
         count: kernels more.
     """
+    _check_merged(network)
     for name, module in list(network.named_modules()):
         if isinstance(module, KernelBases):
             module.add(count)
@@ -162,6 +164,12 @@ ACTIONS: dict[str, Callable[..., Network]] = {
     "interpolate": interpolate,
     "quantise": quantise,
 }
+
+
+def _check_merged(network: Network) -> None:
+    for module in network.modules():
+        if isinstance(module, ReparameterisedConvolution) and not isinstance(module, KernelBases):
+            raise ValueError("the network has re-parameterised convolutions; merge must come first")
 
 
 def act(actions: Sequence[Table], network: Network, run: Run) -> Network:
