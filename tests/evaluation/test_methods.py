@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.networks.test_classsr import small
-from upres.evaluation.methods import in_self_ensemble, open_method
+from upres.evaluation.methods import in_self_ensemble, name_of, open_method
 from upres.images import make_lr
 from upres.metrics import psnr
 from upres.networks import NetworkSpec
@@ -75,3 +75,8 @@ def test_a_self_ensemble_does_not_mind_how_the_image_is_turned(photograph: NDArr
         sr[:, ::-1].swapaxes(0, 1), ensemble.run("a", np.ascontiguousarray(lr[:, ::-1].swapaxes(0, 1)))
     )
     assert psnr(sr, hr, shave=2) > psnr(alone.run("a", lr), hr, shave=2) + 0.01
+
+
+def test_what_trainings_made_is_called_as_their_folders_are(tmp_path: Path) -> None:
+    assert name_of(tmp_path / "run1" / "checkpoint.safetensors") == "run1"
+    assert name_of(tmp_path / "run1" / "mine.pth") == "mine"

@@ -509,3 +509,10 @@ def test_the_png_is_one_that_pillow_reads(tmp_path: Path, photograph: NDArray[np
     with Image.open(io.BytesIO(buffer.read_bytes())) as image:
         image.load()
         assert np.array_equal(np.asarray(image), photograph)
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 3), (4, 4, 5)])
+def test_what_is_no_picture_is_not_written(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    with pytest.raises(ImageError, match="pixels of 1 to 4 channels"):
+        write(tmp_path / "a.png", Picture(np.zeros(shape, np.uint8)))
+    assert not list(tmp_path.iterdir())

@@ -112,3 +112,10 @@ def test_pixels_to_shave_are_not_negative() -> None:
     image = np.zeros((9, 9, 3), np.uint8)
     with pytest.raises(ValueError, match="0 or more, not -1"):
         psnr(image, image, shave=-1)
+
+
+def test_values_up_to_1_are_not_measured_as_if_up_to_255() -> None:
+    image = np.linspace(0, 1, 48).reshape(4, 4, 3)
+    with pytest.raises(ValueError, match="multiply them by 255"):
+        psnr(image, image, shave=0)
+    assert psnr(np.zeros((4, 4, 3)), np.ones((4, 4, 3), np.uint8), shave=0) < 60

@@ -240,3 +240,13 @@ def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty.toml").write_text("")
     with pytest.raises(RecipeError, match=r"network.name is missing"):
         load_recipe(str(tmp_path / "empty.toml"))
+
+
+def test_a_file_may_begin_with_a_byte_order_mark_but_is_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    text = '# für\n[network]\nname = "espcn"\n[[stage]]\nsteps = 1\n'
+    path.write_text(text, "utf-8-sig")
+    assert load_recipe(str(path)).network.name == "espcn"
+    path.write_text(text, "latin-1")
+    with pytest.raises(RecipeError, match=r"a.toml: is not in UTF-8"):
+        load_recipe(str(path))

@@ -19,7 +19,7 @@ from upres.compression.export import export, load_weights
 from upres.compression.reparameterise import merge
 from upres.errors import ModelError, UpresError
 from upres.evaluation.machine import MEMORY, Machine, fraction
-from upres.evaluation.methods import CHECKPOINTS
+from upres.evaluation.methods import CHECKPOINTS, name_of
 from upres.networks import NETWORKS, Network, NetworkSpec, load
 from upres.networks.checkpoint import save_checkpoint
 from upres.networks.count import Counts, count
@@ -152,7 +152,7 @@ def _open(name: str, protocol: Protocol, folder: Path) -> _Subject:
         spec = NetworkSpec(name)
         return _open_network(name, spec, spec.build().eval(), protocol, folder)
     if path.suffix in CHECKPOINTS:
-        return _open_network(path.stem, *load(path), protocol, folder)
+        return _open_network(name_of(path), *load(path), protocol, folder)
     if path.suffix != ".onnx" and name not in bundled():
         known = [*bundled(), *NETWORKS]
         raise ModelError(f"there is no model or network {name!r}: choose one of {', '.join(known)}, or a file")

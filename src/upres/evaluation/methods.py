@@ -17,7 +17,7 @@ from upres.images import read, resize
 from upres.runtime import EffortMap, Upscaler
 from upres.runtime.routing import multiply_adds
 
-__all__ = ["BICUBIC", "CHECKPOINTS", "Method", "in_self_ensemble", "open_method", "open_methods"]
+__all__ = ["BICUBIC", "CHECKPOINTS", "Method", "in_self_ensemble", "name_of", "open_method", "open_methods"]
 
 BICUBIC = "bicubic"
 
@@ -94,6 +94,11 @@ def open_method(
         return sr
 
     return Method(name, r, run, engine, precision, spent)
+
+
+def name_of(checkpoint: Path) -> str:
+    """What results call the weights of a file: as it is called, or as the folder of a training is."""
+    return checkpoint.resolve().parent.name if checkpoint.stem == "checkpoint" else checkpoint.stem
 
 
 def open_methods(
@@ -180,5 +185,5 @@ def _checkpoint(path: Path, scale: int | None, engine: str | None, precision: st
             sr, spent[image] = upscale_sub_images(network, lr)
             return sr
 
-        return Method(path.stem, network.scale, run, "torch", precision, spent)
-    return Method(path.stem, network.scale, lambda _, lr: upscale_rgb8(network, lr), "torch", precision)
+        return Method(name_of(path), network.scale, run, "torch", precision, spent)
+    return Method(name_of(path), network.scale, lambda _, lr: upscale_rgb8(network, lr), "torch", precision)

@@ -107,6 +107,8 @@ def write_bands(
         raise ImageError(f"quality {quality}: is from 1 to 100")
     form = FORMATS[name]
     height, width, channels = shape
+    if min(height, width) < 1 or channels not in (1, 2, 3, 4):
+        raise ImageError(f"{path}: a picture has pixels of 1 to 4 channels, not the shape {shape}")
     if max(height, width) > form.side:
         raise ImageError(
             f"{path}: {width}x{height} is too large for {name.upper()} "

@@ -75,7 +75,7 @@ def psnr(
 
     Raises:
         ValueError: if an image has another shape or values that are not from 0 to 255 (floating
-            point: not finite), the images' sizes differ, or nothing is left after shaving.
+            point: not finite, or both from 0 to 1), the images' sizes differ, or nothing is left after shaving.
     """
     error = rmse(sr, hr, shave=shave, on=on, round_luma=round_luma, round_images=round_images)
     return float("inf") if error == 0 else float(20 * np.log10(255 / error))
@@ -109,6 +109,8 @@ def compared(
     for image in (sr, hr):
         _check_shape(image)
         _check_values(image)
+    if all(image.dtype.kind == "f" and 0 < image.max(initial=0) <= 1 for image in (sr, hr)):
+        raise ValueError("the images' values go up to 1, but are measured from 0 to 255: multiply them by 255")
     if sr.shape[:2] != hr.shape[:2]:
         raise ValueError(f"the images must have one size, not {_size(sr)} and {_size(hr)}")
     if on not in ("y", "rgb"):

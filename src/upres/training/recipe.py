@@ -196,9 +196,11 @@ def read_text(name: str, kind: Literal["recipe", "search"]) -> str:
     """
     if Path(name).suffix == ".toml":
         try:
-            return Path(name).read_text("utf-8")
+            return Path(name).read_text("utf-8-sig")
         except OSError as error:
             raise RecipeError(f"{name}: cannot be read ({error.strerror})") from None
+        except UnicodeDecodeError as error:
+            raise RecipeError(f"{name}: is not in UTF-8 ({error}); save it so") from None
     shipped = resources.files(f"upres.{PLURALS[kind]}")
     known = sorted(item.name[:-5] for item in shipped.iterdir() if item.name.endswith(".toml"))
     if name not in known:

@@ -21,6 +21,8 @@ class VGGLoss(Loss):
     def __init__(self, architecture: Architecture, layers: list[str], weights: str) -> None:
         super().__init__()
         known = layer_names(architecture)
+        if not layers:
+            raise ValueError(f"layers is empty; {architecture} has {', '.join(known)}")
         for layer in layers:
             if layer not in known:
                 raise ValueError(f"{architecture} has no layer {layer}; it has {', '.join(known)}")
