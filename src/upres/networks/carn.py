@@ -19,7 +19,7 @@ from upres.networks.base import Network
 from upres.networks.blocks import DIV2K_MEAN, convolution, prime_factors, reach
 from upres.networks.published import Published, State
 
-__all__ = ["CARN", "PUBLISHED", "carn_classsr", "carn_m"]
+__all__ = ["CARN", "PUBLISHED", "branch", "carn_classsr", "carn_m"]
 
 STEPS = 3  # residual blocks in a cascading block, and cascading blocks in the network
 
@@ -152,7 +152,12 @@ def carn_m(scale: int = 4) -> CARN:
 
 def carn_classsr(channels: int = 64) -> CARN:
     """A branch of ClassSR-CARN (Kong et al., CVPR 2021, arXiv:2103.04039), x4: 36, 52 or 64 channels."""
-    return CARN(4, channels, mobile=True, groups=4, scales=(4,), batch_norm=True, learnt_shift=True)
+    return branch(4, channels)
+
+
+def branch(scale: int, channels: int) -> CARN:
+    """Likewise, of any scale."""
+    return CARN(scale, channels, mobile=True, groups=4, scales=(scale,), batch_norm=True, learnt_shift=True)
 
 
 def _upsampler(channels: int, scale: int, groups: int) -> nn.Sequential:

@@ -19,17 +19,12 @@ from upres.networks.published import Published, State, length
 
 __all__ = ["PUBLISHED", "SUB_IMAGE", "ClassModule", "ClassSR", "classsr_carn", "classsr_fsrcnn"]
 
-
-def _carn(scale: int, channels: int) -> Network:
-    return carn.CARN(scale, channels, mobile=True, groups=4, scales=(scale,), batch_norm=True, learnt_shift=True)
-
-
 SUB_IMAGE = 32
 """LR pixels along a side of what is classified."""
 
 BRANCHES: dict[str, tuple[Callable[[int, int], Network], tuple[int, ...]]] = {
     "fsrcnn": (fsrcnn.FSRCNNBranch, (16, 36, 56)),
-    "carn": (_carn, (36, 52, 64)),
+    "carn": (carn.branch, (36, 52, 64)),
     "srresnet": (msrresnet.MSRResNet, (36, 52, 64)),
 }
 """Of scale and channels, and the paper's channels from easy to hard."""

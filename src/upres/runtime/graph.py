@@ -64,12 +64,14 @@ class PictureGraph:
         Raises:
             ModelError: if the network does not upscale as its card says.
         """
+        if self.scale is None:
+            return np.array(sr[0])
         height, width = lr[:2]
-        if self.scale and sr.size != 3 * height * width * self.scale**2:
+        if sr.size != 3 * height * width * self.scale**2:
             raise ModelError(
                 f"the model does not upscale by {self.scale}, as its card says; make it anew: upres export"
             )
-        if sr.ndim == 4 or not self.scale:
+        if sr.ndim == 4:
             return np.array(sr[0])
         side = math.isqrt(sr.shape[2] // 3)
         run = 3 * side

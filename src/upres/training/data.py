@@ -208,10 +208,8 @@ def load_photographs(
     """
     if not folder:
         raise RecipeError("no folder of photographs is given: set data.train (`upres train --data FOLDER`)")
-    paths = _photographs(folder)
+    paths = [*_by_name(folder).values()] if lr else _photographs(folder)
     given = _by_name(lr) if lr else {}
-    if lr:
-        _by_name(folder)
     with ThreadPoolExecutor() as pool:
         files = list(pool.map(lambda path: _File.of(path, scale, given, lr), paths))
     files = [file for file in files if min(file.size) >= patch]

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import fft
 from scipy.ndimage import gaussian_filter
 from scipy.special import j1
 
@@ -261,10 +260,9 @@ def _places(radius: int) -> NDArray[np.float64]:
 
 def _filtered(image: Pixels, kernel: NDArray[np.float64]) -> Pixels:
     """Filter with a point-symmetric kernel that is made to sum up to 1, borders replicated."""
+    from scipy.signal import fftconvolve  # which takes a second to import
+
     radius = len(kernel) // 2
     padded = np.pad(image.astype(np.float32), ((radius, radius), (radius, radius), (0, 0)), mode="edge")
     weights = (kernel / kernel.sum()).astype(np.float32)
-    size = [fft.next_fast_len(side, real=True) for side in padded.shape[:2]]
-    spectrum = fft.rfft2(padded, size, axes=(0, 1)) * fft.rfft2(weights, size)[..., None]
-    filtered = fft.irfft2(spectrum, size, axes=(0, 1))  # of a picture that repeats, which shows in the first rows only
-    return np.asarray(filtered[2 * radius : padded.shape[0], 2 * radius : padded.shape[1]])
+    return np.asarray(fftconvolve(padded, weights[..., None], mode="valid", axes=(0, 1)))

@@ -368,16 +368,12 @@ def _degradation(data: Data) -> Pipeline | None:
 
 def _identity(recipe: Recipe) -> str:
     """What must not change between the parts of one run."""
-    data = {
-        name: bool(value) if name == "lr" else value
-        for name, value in asdict(recipe.data).items()
-        if name == "lr" or not isinstance(value, str)
-    }
+    elsewhere = {"train": "", "validation": "", "validation_lr": "", "lr": bool(recipe.data.lr)}
     stages = [asdict(stage) | {"train": bool(stage.train), "learning_rate": 0} for stage in recipe.stages]
     return json.dumps(
         {
             "network": asdict(recipe.network),
-            "data": data,  # but not the folders, which may have moved
+            "data": asdict(recipe.data) | elsewhere,  # but not the folders, which may have moved
             "stages": stages,  # but not their rates, which may have been too high
             "seed": recipe.seed,
         },
